@@ -1,0 +1,274 @@
+// Package journal is the append-only, hash-chained record of everything that
+// was committed. It is what survives when Redis forgets, and it is the audit
+// log.
+//
+// Each line of the file holds: the chain value, the desk, the sequence number
+// within the desk, the UIDs that the commit allocated, and the record as JSON,
+// separated by single spaces. The chain value is the SHA-256, in hex, of the
+// previous line's chain value followed by the rest of the line; the first line
+// follows 64 zeros. Sequence number 0 marks a local note that no other gateway
+// has.
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// FileName is the name of the journal in its folder.
+const FileName = "journal.log"
+
+// maxLine bounds one line; a record is a few hundred bytes.
+const maxLine = 4 << 20
+
+// Entry is one line of the journal.
+type Entry struct {
+	Desk   string // "-" if it concerns no desk
+	Seq    uint64 // position in the desk's stream; 0 for a local note
+	UIDs   string // comma-separated UIDs allocated by the commit, or ""
+	Record []byte // one line of JSON
+}
+
+// CorruptError says where the chain is broken.
+type CorruptError struct {
+	Path   string
+	Line   int   // counted from 1
+	Offset int64 // of the start of the line, in bytes
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("journal: %s: line %d (byte %d): %s; keep a copy of the file and restore the folder from a backup or from another gateway", e.Path, e.Line, e.Offset, e.Reason)
+}
+
+const genesis = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// Journal appends entries durably. It is safe for concurrent use.
+type Journal struct {
+	path string
+	file *File
+
+	mu    sync.Mutex // orders the chain
+	chain string
+	buf   []byte
+}
+
+// Open opens the journal in dir, creating it if there is none, checks the
+// whole chain and calls apply for every entry in order. A last line that a
+// crash cut short was never confirmed to anybody: it is moved to a file of its
+// own beside the journal, and torn is its size in bytes. Any other fault is a
+// *CorruptError and leaves everything as it is.
+func Open(dir string, observe func(time.Duration), apply func(Entry) error) (j *Journal, torn int64, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, 0, fmt.Errorf("creating journal folder: %w", err)
+	}
+	path := filepath.Join(dir, FileName)
+	chain, good, err := scan(path, 0, apply)
+	if err != nil {
+		return nil, 0, err
+	}
+	if torn, err = cutTorn(path, good); err != nil {
+		return nil, 0, err
+	}
+	f, err := OpenFile(path, observe)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &Journal{path: path, file: f, chain: chain}, torn, nil
+}
+
+// Append adds the entries in their order and returns when all are durable.
+func (j *Journal) Append(entries ...Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	j.mu.Lock()
+	j.buf = j.buf[:0]
+	for _, e := range entries {
+		start := len(j.buf)
+		j.buf = append(j.buf, genesis...) // room for the chain value
+		j.buf = append(j.buf, ' ')
+		j.buf = appendBody(j.buf, e)
+		sum := chainValue(j.chain, j.buf[start+len(genesis)+1:])
+		j.chain = sum
+		copy(j.buf[start:], sum)
+		j.buf = append(j.buf, '\n')
+	}
+	_, batch := j.file.Enqueue(j.buf)
+	j.mu.Unlock()
+	return batch.Wait()
+}
+
+// Err returns what broke the journal, or nil while it can be appended to.
+func (j *Journal) Err() error { return j.file.Err() }
+
+// Size returns the size of the journal in bytes.
+func (j *Journal) Size() int64 { return j.file.Size() }
+
+// Each calls fn for every durable entry in order, while appends go on. Entries
+// appended after the call started may or may not be seen.
+func (j *Journal) Each(fn func(Entry) error) error {
+	_, _, err := scan(j.path, j.file.Size(), fn)
+	return err
+}
+
+// Close makes everything durable and closes the file.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// Report is the result of Verify.
+type Report struct {
+	Entries int
+	Bytes   int64
+	Torn    int64  // bytes of an unfinished last line
+	Chain   string // chain value of the last whole line
+}
+
+// Verify checks the chain of the journal in dir without changing it. The
+// error is a *CorruptError where the chain is broken.
+func Verify(dir string) (Report, error) {
+	var r Report
+	path := filepath.Join(dir, FileName)
+	st, err := os.Stat(path)
+	if err != nil {
+		return r, fmt.Errorf("verifying journal: %w", err)
+	}
+	r.Chain, r.Bytes, err = scan(path, 0, func(Entry) error { r.Entries++; return nil })
+	r.Torn = st.Size() - r.Bytes
+	return r, err
+}
+
+func appendBody(b []byte, e Entry) []byte {
+	desk := e.Desk
+	if desk == "" {
+		desk = "-"
+	}
+	b = append(b, desk...)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, e.Seq, 10)
+	b = append(b, ' ')
+	if e.UIDs == "" {
+		b = append(b, '-')
+	}
+	b = append(b, e.UIDs...)
+	b = append(b, ' ')
+	return append(b, e.Record...)
+}
+
+func chainValue(prev string, body []byte) string {
+	h := sha256.New()
+	io.WriteString(h, prev)
+	h.Write(body)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// scan reads whole lines up to limit bytes (0: to the end), checks the chain
+// and returns the last chain value and the number of bytes that are good.
+func scan(path string, limit int64, apply func(Entry) error) (chain string, good int64, err error) {
+	chain = genesis
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return chain, 0, nil
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("reading journal: %w", err)
+	}
+	defer f.Close()
+	var in io.Reader = f
+	if limit > 0 {
+		in = io.LimitReader(f, limit)
+	}
+	r := bufio.NewReaderSize(in, 1<<20)
+	for n := 1; ; n++ {
+		line, err := readLine(r)
+		if err == io.EOF {
+			return chain, good, nil // what is left has no line end: torn
+		}
+		if err != nil {
+			return "", 0, &CorruptError{path, n, good, err.Error()}
+		}
+		e, sum, err := parseLine(line)
+		if err == nil && chainValue(chain, line[len(genesis)+1:]) != sum {
+			err = errors.New("the chain is broken: this line, or one before it, was changed or is missing")
+		}
+		if err != nil {
+			return "", 0, &CorruptError{path, n, good, err.Error()}
+		}
+		if err := apply(e); err != nil {
+			return "", 0, fmt.Errorf("journal: line %d: %w", n, err)
+		}
+		chain = sum
+		good += int64(len(line)) + 1
+	}
+}
+
+// readLine returns one line without its end; io.EOF if the last has none.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line[:len(line)-1], nil
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		case len(line) > maxLine:
+			return nil, errors.New("line too long")
+		}
+	}
+}
+
+func parseLine(line []byte) (e Entry, sum string, err error) {
+	fields := bytes.SplitN(line, []byte{' '}, 5)
+	if len(fields) != 5 || len(fields[0]) != len(genesis) {
+		return e, "", errors.New("not a journal line")
+	}
+	if e.Seq, err = strconv.ParseUint(string(fields[2]), 10, 64); err != nil {
+		return e, "", errors.New("bad sequence number")
+	}
+	e.Desk = string(fields[1])
+	e.UIDs = strings.TrimPrefix(string(fields[3]), "-")
+	e.Record = fields[4]
+	return e, string(fields[0]), nil
+}
+
+// cutTorn moves what stands behind the last whole line into a file beside the
+// journal, so that nothing disappears silently.
+func cutTorn(path string, good int64) (int64, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("opening journal: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || st.Size() == good {
+		return 0, err
+	}
+	torn := st.Size() - good
+	tail := make([]byte, torn)
+	if _, err := f.ReadAt(tail, good); err != nil {
+		return 0, fmt.Errorf("reading torn line: %w", err)
+	}
+	side := fmt.Sprintf("%s.torn-%d", path, good)
+	if err := os.WriteFile(side, tail, 0o600); err != nil {
+		return 0, fmt.Errorf("keeping torn line: %w", err)
+	}
+	if err := f.Truncate(good); err != nil {
+		return 0, fmt.Errorf("cutting torn line: %w", err)
+	}
+	return torn, f.Sync()
+}
