@@ -60,7 +60,7 @@ func OpenFile(path string, observe func(time.Duration)) (*File, error) {
 	}
 	w := &File{f: f, observe: observe, size: size, finished: make(chan struct{})}
 	w.cond = sync.NewCond(&w.mu)
-	go w.write()
+	go w.write(size)
 	return w, nil
 }
 
@@ -135,13 +135,10 @@ func (w *File) Close() error {
 	return w.f.Close()
 }
 
-// write is the one goroutine that touches the end of the file.
-func (w *File) write() {
+// write is the one goroutine that touches the end of the file, which is at
+// byte end when it starts.
+func (w *File) write(end int64) {
 	defer close(w.finished)
-	var end int64
-	w.mu.Lock()
-	end = w.size
-	w.mu.Unlock()
 	for {
 		w.mu.Lock()
 		for w.waiting == nil && !w.closed {

@@ -32,6 +32,9 @@ const FileName = "journal.log"
 // maxLine bounds one line; a record is a few hundred bytes.
 const maxLine = 4 << 20
 
+// maxEntry leaves room in the line for the chain value and the number.
+const maxEntry = maxLine - 128
+
 // Entry is one line of the journal.
 type Entry struct {
 	Desk   string // "-" if it concerns no desk
@@ -88,10 +91,17 @@ func Open(dir string, observe func(time.Duration), apply func(Entry) error) (j *
 	return &Journal{path: path, file: f, chain: chain}, torn, nil
 }
 
-// Append adds the entries in their order and returns when all are durable.
+// Append adds the entries in their order and returns when all are durable. An
+// entry that could not be read back as one line is refused, and none of them
+// is added.
 func (j *Journal) Append(entries ...Entry) error {
 	if len(entries) == 0 {
 		return nil
+	}
+	for i, e := range entries {
+		if err := e.check(); err != nil {
+			return fmt.Errorf("journal: entry %d of %d: %w", i+1, len(entries), err)
+		}
 	}
 	j.mu.Lock()
 	j.buf = j.buf[:0]
@@ -143,9 +153,26 @@ func Verify(dir string) (Report, error) {
 	if err != nil {
 		return r, fmt.Errorf("verifying journal: %w", err)
 	}
-	r.Chain, r.Bytes, err = scan(path, 0, func(Entry) error { r.Entries++; return nil })
-	r.Torn = st.Size() - r.Bytes
+	r.Chain, r.Bytes, err = scan(path, st.Size(), func(Entry) error { r.Entries++; return nil })
+	if err == nil {
+		r.Torn = max(0, st.Size()-r.Bytes) // an empty file may have grown meanwhile
+	}
 	return r, err
+}
+
+// check keeps out what would break the file for the next start.
+func (e Entry) check() error {
+	switch {
+	case strings.ContainsAny(e.Desk, " \n"):
+		return errors.New("desk holds a space or a line end")
+	case strings.ContainsAny(e.UIDs, " \n") || strings.HasPrefix(e.UIDs, "-"):
+		return errors.New("UIDs are not numbers between commas")
+	case bytes.IndexByte(e.Record, '\n') >= 0:
+		return errors.New("record is more than one line")
+	case len(e.Desk)+len(e.UIDs)+len(e.Record) > maxEntry:
+		return fmt.Errorf("longer than %d bytes", maxEntry)
+	}
+	return nil
 }
 
 func appendBody(b []byte, e Entry) []byte {
@@ -264,11 +291,28 @@ func cutTorn(path string, good int64) (int64, error) {
 		return 0, fmt.Errorf("reading torn line: %w", err)
 	}
 	side := fmt.Sprintf("%s.torn-%d", path, good)
-	if err := os.WriteFile(side, tail, 0o600); err != nil {
+	if err := keep(side, tail); err != nil {
 		return 0, fmt.Errorf("keeping torn line: %w", err)
 	}
 	if err := f.Truncate(good); err != nil {
 		return 0, fmt.Errorf("cutting torn line: %w", err)
 	}
 	return torn, f.Sync()
+}
+
+// keep adds p durably to the file at path, behind what an earlier crash at the
+// same place left there.
+func keep(path string, p []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(p); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }

@@ -25,7 +25,7 @@
 -- Returns {"OK", seq, uids}; or without having changed anything:
 -- {"BEHIND", seq}  Redis has lost records that the caller's journal holds
 -- {"SEEN", value}  a once NAME was seen; value is what was stored with it
--- {"CONFLICT", x}  version or location of x is not the expected one
+-- {"CONFLICT", x, seq}  version or location of x is not the expected one
 -- {"OLD", seq}     replay: the record is there already
 -- {"GAP", seq}     replay: records between seq and this one are missing
 local prefix, known, id, record = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -46,9 +46,9 @@ else
       if value then return {'SEEN', value} end
     elseif op == 'req' then
       local version = redis.call('HGET', prefix .. 'versions', ARGV[i+1]) or '0'
-      if version ~= ARGV[i+2] then return {'CONFLICT', ARGV[i+1]} end
+      if version ~= ARGV[i+2] then return {'CONFLICT', ARGV[i+1], tostring(seq)} end
     elseif op == 'gone' then
-      if redis.call('SISMEMBER', prefix .. 'mail', ARGV[i+1]) == 0 then return {'CONFLICT', ARGV[i+1]} end
+      if redis.call('SISMEMBER', prefix .. 'mail', ARGV[i+1]) == 0 then return {'CONFLICT', ARGV[i+1], tostring(seq)} end
     end
     i = i + 1 + arity[op]
   end

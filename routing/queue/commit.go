@@ -15,7 +15,7 @@ import (
 )
 
 // maxTries bounds how often a commit is decided again after a conflict.
-const maxTries = 20
+const maxTries = 10
 
 // Tx collects what one commit will do. It is valid only inside the function
 // given to Commit, which may run several times: it must not have effects of
@@ -90,6 +90,21 @@ func (tx *Tx) find(ref request.Reference) int {
 // Mail changes folders.
 func (tx *Tx) Mail(m ...Mail) { tx.r.Mail = append(tx.r.Mail, m...) }
 
+// Move takes a message into another folder, where it gets a new UID. A message
+// that is no longer there is left alone.
+func (tx *Tx) Move(from Location, to string) {
+	box, ok := tx.d.Mailbox(from.Folder)
+	if !ok {
+		return
+	}
+	e, ok := box.Entry(from.UID)
+	if !ok {
+		return
+	}
+	tx.Mail(Mail{Op: MailRemove, Folder: from.Folder, UID: from.UID},
+		Mail{Op: MailAdd, Folder: to, Item: e.Item, Size: e.Size, Received: e.Received, Flags: e.Flags, Request: e.Request})
+}
+
 // Out changes the outbox.
 func (tx *Tx) Out(o ...Out) { tx.r.Out = append(tx.r.Out, o...) }
 
@@ -124,7 +139,8 @@ func (d *Desk) Commit(ctx context.Context, decide func(*Tx) error) (Receipt, err
 	if err := d.ready(); err != nil {
 		return Receipt{}, err
 	}
-	id := newID() // one id for all tries: a lost answer must not commit twice
+	id := NewID() // one id for all tries: a lost answer must not commit twice
+	var last string
 	for range maxTries {
 		tx := &Tx{ctx: ctx, d: d, r: Record{ID: id, At: now()}}
 		if err := decide(tx); err != nil {
@@ -137,11 +153,9 @@ func (d *Desk) Commit(ctx context.Context, decide func(*Tx) error) (Receipt, err
 		if err != nil || conflict == "" {
 			return receipt, err
 		}
-		if tx.find(request.Reference(conflict)) < 0 {
-			return Receipt{}, fmt.Errorf("%s: %w", conflict, ErrConflict)
-		}
+		last = conflict
 	}
-	return Receipt{}, fmt.Errorf("%w: too many tries", ErrConflict)
+	return Receipt{}, fmt.Errorf("%s: %w", last, ErrConflict)
 }
 
 // try runs the script once. conflict names what was not as expected.
@@ -167,7 +181,9 @@ func (d *Desk) try(ctx context.Context, tx *Tx) (r Receipt, conflict string, err
 	case "SEEN":
 		return r, "", &SeenError{answer[1]}
 	case "CONFLICT":
-		return r, answer[1], nil
+		// The next try must see at least what this one missed.
+		seq, _ := strconv.ParseUint(answer[2], 10, 64)
+		return r, answer[1], d.waitApplied(ctx, seq)
 	case "BEHIND":
 		d.setTrouble(unavailable("checking Redis", errors.New("Redis has lost records; they are being put back from the journal")))
 		return r, "", d.ready()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,16 +28,17 @@ type Desk struct {
 	mailboxes map[string]*mailbox.Mailbox
 
 	mu       sync.Mutex
-	applied  uint64        // last record in the journal and in the folders
-	lastID   string        // its id
-	changed  chan struct{} // closed when applied or trouble changes
-	trouble  error         // why commits cannot work now; nil: they can
+	where    map[string][]Location // where the messages of a request are
+	applied  uint64                // last record in the journal and in the folders
+	lastID   string                // its id
+	changed  chan struct{}         // closed when applied or trouble changes
+	trouble  error                 // why commits cannot work now; nil: they can
 	validity uint32
 }
 
 func newDesk(q *Queue, id string) *Desk {
 	return &Desk{
-		q: q, id: id, prefix: "relais:{" + id + "}:", changed: make(chan struct{}),
+		q: q, id: id, prefix: "relais:{" + id + "}:", changed: make(chan struct{}), where: map[string][]Location{},
 		trouble: unavailable("starting", errors.New("Redis was not reached yet")),
 	}
 }
@@ -130,8 +132,12 @@ func (d *Desk) project(seq uint64, r Record, uids []uint32) {
 				continue
 			}
 			box.Add(mailbox.Entry{UID: uids[0], Item: m.Item, Size: m.Size, Received: m.Received, Flags: m.Flags, Request: m.Request})
+			d.place(m.Request, Location{m.Folder, uids[0]})
 			uids = uids[1:]
 		case MailRemove:
+			if e, ok := box.Entry(m.UID); ok {
+				d.unplace(e.Request, Location{m.Folder, m.UID})
+			}
 			box.Expunge(m.UID)
 		case MailFlag:
 			box.SetFlags(m.UID, m.Flags, m.Clear)
@@ -141,6 +147,39 @@ func (d *Desk) project(seq uint64, r Record, uids []uint32) {
 	d.applied, d.lastID = seq, r.ID
 	d.wake()
 	d.mu.Unlock()
+}
+
+// Location is a message in a folder.
+type Location struct {
+	Folder string
+	UID    uint32
+}
+
+// Where returns where the messages of a request are.
+func (d *Desk) Where(ref request.Reference) []Location {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.where[string(ref)])
+}
+
+func (d *Desk) place(ref string, l Location) {
+	if ref == "" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.where[ref], l) {
+		d.where[ref] = append(d.where[ref], l)
+	}
+}
+
+func (d *Desk) unplace(ref string, l Location) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	left := slices.DeleteFunc(slices.Clone(d.where[ref]), func(x Location) bool { return x == l })
+	if d.where[ref] = left; len(left) == 0 {
+		delete(d.where, ref)
+	}
 }
 
 func (d *Desk) openFolders(validity uint32) {
@@ -210,8 +249,8 @@ func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Fo
 	return f, nil
 }
 
-// newID returns 128 random bits in hex.
-func newID() string {
+// NewID returns 128 random bits in hex.
+func NewID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

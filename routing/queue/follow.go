@@ -206,7 +206,7 @@ func (d *Desk) ensureFolders(ctx context.Context) error {
 		return nil
 	}
 	at := now()
-	r := Record{ID: newID(), At: at, By: "gateway", Validity: uint32(at.Unix())}
+	r := Record{ID: NewID(), At: at, By: "gateway", Validity: uint32(at.Unix())}
 	ops, err := operations(r, nil)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Stats struct {
 	Overdue      int64                  // requests whose next deadline has passed
 	NextDeadline time.Time              // zero if none runs
 	Quarantine   int64                  // messages held
+	Head         uint64                 // records in Redis; Applied tells how many the journal here holds
 	Outbox       int64                  // outgoing messages
 	OutboxSince  time.Time              // when the oldest of them was queued; zero if none
 }
@@ -25,15 +27,17 @@ type Stats struct {
 // Stats reads the figures of the desk from Redis.
 func (d *Desk) Stats(ctx context.Context) (Stats, error) {
 	pipe := d.q.client.Pipeline()
+	head := pipe.HGet(ctx, d.key("head"), "seq")
 	counts := pipe.HGetAll(ctx, d.key("counts"))
 	overdue := pipe.ZCount(ctx, d.key("deadlines"), "-inf", strconv.FormatInt(time.Now().UnixMilli(), 10))
 	next := pipe.ZRangeWithScores(ctx, d.key("deadlines"), 0, 0)
 	outbox := pipe.ZCard(ctx, d.key("outbox"))
 	oldest := pipe.ZRangeWithScores(ctx, d.key("outbox:since"), 0, 0)
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return Stats{}, unavailable("reading figures", err)
 	}
-	s := Stats{Open: map[request.Kind]int64{}, Overdue: overdue.Val(), Outbox: outbox.Val()}
+	seq, _ := head.Uint64()
+	s := Stats{Head: seq, Open: map[request.Kind]int64{}, Overdue: overdue.Val(), Outbox: outbox.Val()}
 	for field, v := range counts.Val() {
 		n, _ := strconv.ParseInt(v, 10, 64)
 		if kind, ok := strings.CutPrefix(field, "open:"); ok && n != 0 {

@@ -23,7 +23,15 @@ func Decide(s State, c Command) ([]Event, error) {
 	return c.decide(s)
 }
 
+// refuse says why what cannot be done. The hint is for statuses other than none
+// and discarded, which have their own.
 func refuse(s State, what, hint string) error {
+	switch s.Status {
+	case StatusNone:
+		return fmt.Errorf("%s a request: %w: there is no such request; check the reference", what, ErrNotAllowed)
+	case StatusDiscarded:
+		hint = "it was thrown out of quarantine; ask the sender to send it again"
+	}
 	return fmt.Errorf("%s %s: %w while it is %s; %s", what, s.Ref, ErrNotAllowed, s.Status, hint)
 }
 
@@ -48,7 +56,7 @@ type Open struct {
 
 func (c Open) decide(s State) ([]Event, error) {
 	if s.Status != StatusNone {
-		return nil, refuse(s, "opening", "it exists already")
+		return nil, fmt.Errorf("opening %s: %w: the reference is taken; use the next number", s.Ref, ErrNotAllowed)
 	}
 	e := Event{
 		Type: EvReceived, Ref: c.Ref, At: c.At, By: c.By, Direction: c.Direction, Kind: c.Kind, Emergency: c.Emergency,
@@ -85,7 +93,7 @@ type Attach struct {
 
 func (c Attach) decide(s State) ([]Event, error) {
 	if s.Status == StatusNone || s.Status == StatusDiscarded {
-		return nil, refuse(s, "adding a message to", "it is not there")
+		return nil, refuse(s, "adding a message to", "")
 	}
 	base := Event{Ref: s.Ref, At: c.At, By: s.Peer}
 	first := base
@@ -93,7 +101,7 @@ func (c Attach) decide(s State) ([]Event, error) {
 	events := []Event{first}
 	add := func(t EventType, status Status) {
 		e := base
-		e.Type, e.Status, e.Code = t, status, c.Code
+		e.Type, e.Status, e.Code, e.Kind, e.Since = t, status, c.Code, s.Kind, s.Since
 		events = append(events, e)
 	}
 	if c.Kind == Auto { // machine mail never moves a clock
@@ -214,7 +222,7 @@ type Reply struct {
 func (c Reply) decide(s State) ([]Event, error) {
 	switch s.Status {
 	case StatusNone, StatusDiscarded:
-		return nil, refuse(s, "answering", "it is not there")
+		return nil, refuse(s, "answering", "")
 	case StatusQuarantined:
 		return nil, refuse(s, "answering", "a supervisor must move it out of Quarantine first")
 	case StatusClosed:
@@ -222,7 +230,7 @@ func (c Reply) decide(s State) ([]Event, error) {
 	}
 	final := c.Final && s.Direction == Received && s.Status != StatusAnswered
 	events := []Event{{Type: EvReplied, Ref: s.Ref, At: c.At, By: c.By, Code: c.Code, Final: final, Out: c.Out, Message: c.Message}}
-	if c.Waits && s.Direction == Received && s.Status != StatusAnswering && s.Status != StatusAnswered {
+	if c.Waits && !final && s.Direction == Received && s.Status != StatusAnswering && s.Status != StatusAnswered {
 		events = append(events, Event{Type: EvWaiting, Ref: s.Ref, At: c.At, By: c.By})
 	}
 	return events, nil
@@ -241,13 +249,13 @@ type Delivered struct {
 
 func (c Delivered) decide(s State) ([]Event, error) {
 	if s.Status == StatusNone {
-		return nil, refuse(s, "delivering for", "it is not there")
+		return nil, refuse(s, "delivering for", "")
 	}
-	base := Event{Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Code: s.Code, Deadlines: c.Deadlines}
+	base := Event{Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Code: s.Code, Kind: s.Kind, Since: s.Since, Deadlines: c.Deadlines}
 	switch {
 	case c.Final && s.Status == StatusAnswering && s.Pending == c.Out:
 		base.Type = EvAnswered
-	case s.Direction == Sent && s.Status == StatusSending:
+	case s.Direction == Sent && s.Status == StatusSending && s.Pending == c.Out:
 		// Being delivered is not being acknowledged by a person: the other
 		// side's clocks go on, only our own status changes.
 		return []Event{{Type: EvResumed, Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Status: StatusSent, Deadlines: c.Deadlines}}, nil
@@ -268,11 +276,11 @@ type Undelivered struct {
 
 func (c Undelivered) decide(s State) ([]Event, error) {
 	if s.Status == StatusNone {
-		return nil, refuse(s, "failing for", "it is not there")
+		return nil, refuse(s, "failing for", "")
 	}
 	status := s.Status
-	if s.Status == StatusAnswering && s.Pending == c.Out {
-		status = statusFor(s.Kind)
+	if (s.Status == StatusAnswering || s.Status == StatusWaiting) && s.Pending == c.Out {
+		status = statusFor(s.Kind) // the requester has got nothing: it is our turn again
 	}
 	return []Event{{Type: EvUndelivered, Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Code: c.Code, Status: status}}, nil
 }
@@ -290,6 +298,9 @@ func (c Close) decide(s State) ([]Event, error) {
 	case StatusNone, StatusQuarantined, StatusDiscarded:
 		return nil, refuse(s, "closing", "release or discard it first")
 	case StatusAnswering, StatusSending:
+		if s.Pending == "" {
+			break // our request was given up
+		}
 		return nil, refuse(s, "closing", "wait until the message that is on its way has been delivered")
 	}
 	return []Event{{Type: EvClosed, Ref: s.Ref, At: c.At, By: c.By}}, nil
@@ -348,7 +359,23 @@ type Read struct {
 
 func (c Read) decide(s State) ([]Event, error) {
 	if s.Status == StatusNone {
-		return nil, refuse(s, "reading", "it is not there")
+		return nil, refuse(s, "reading", "")
 	}
 	return []Event{{Type: EvOpened, Ref: s.Ref, At: c.At, By: c.By}}, nil
+}
+
+// Wait puts a request aside until the requester answers a question.
+type Wait struct {
+	At time.Time
+	By string
+}
+
+func (c Wait) decide(s State) ([]Event, error) {
+	if s.Status == StatusWaiting {
+		return nil, nil
+	}
+	if s.Direction != Received || s.Status != StatusOpen && s.Status != StatusTriage {
+		return nil, refuse(s, "putting aside", "only an open request that was received can wait for its requester")
+	}
+	return []Event{{Type: EvWaiting, Ref: s.Ref, At: c.At, By: c.By}}, nil
 }

@@ -78,6 +78,7 @@ type Event struct {
 	Final     bool       `json:"final,omitempty"`     // the reply answers the request
 	Out       string     `json:"out,omitempty"`       // outgoing message concerned
 	Parent    Reference  `json:"parent,omitempty"`    // request asked in the same mail, or prolonged
+	Since     time.Time  `json:"since,omitzero"`      // acknowledged, answered: when the request was received or sent
 	Clock     string     `json:"clock,omitempty"`     // deadline concerned
 	Deadlines []Deadline `json:"deadlines,omitempty"` // clocks that start
 }

@@ -93,7 +93,11 @@ func Fold(s State, e Event) State {
 	case EvUnclaimed:
 		s.Owner = ""
 	case EvReplied:
-		s.Pending, s.Code = e.Out, e.Code
+		// A further message does not take the place of the answer, or of our
+		// request, that is still on its way.
+		if e.Final || s.Pending == "" || s.Status != StatusAnswering && s.Status != StatusSending {
+			s.Pending, s.Code = e.Out, e.Code
+		}
 		if e.Final {
 			s.Status = StatusAnswering
 		}
@@ -115,7 +119,9 @@ func Fold(s State, e Event) State {
 			s.AcknowledgedAt = e.At
 		}
 	case EvUndelivered:
-		s.Pending = ""
+		if s.Pending == e.Out {
+			s.Pending = ""
+		}
 		s.Status = e.Status
 	case EvResumed:
 		s.Status = e.Status
@@ -127,26 +133,43 @@ func Fold(s State, e Event) State {
 			s.Overdue = append(slices.Clone(s.Overdue), e.Clock)
 		}
 	}
-	s.Deadlines = append(stopClocks(s.Deadlines, e.Type), e.Deadlines...)
+	s.Deadlines = append(stopClocks(s.Deadlines, e), startClocks(s, e.Deadlines)...)
 	if !s.Status.Live() {
 		s.Deadlines = keepAfterAnswer(s.Status, s.Deadlines)
 	}
 	return s
 }
 
+// stopsOnDelivery is what a clock on the delivery of our own request stops on.
+const stopsOnDelivery = "delivered"
+
 // stopClocks drops the deadlines that the event stops. An answer also stops
-// what an acknowledgement would have stopped.
-func stopClocks(ds []Deadline, t EventType) []Deadline {
+// what an acknowledgement would have stopped, and either shows that our
+// request was delivered. A clock that starts again takes its own place.
+func stopClocks(ds []Deadline, e Event) []Deadline {
 	var keep []Deadline
 	for _, d := range ds {
-		stops := d.StopsOn == string(t) ||
-			t == EvAnswered && d.StopsOn == string(EvAcknowledged) ||
-			t == EvWaiting && d.StopsOn == string(EvAcknowledged)
-		if !stops {
+		stops := d.StopsOn == string(e.Type)
+		switch e.Type {
+		case EvAnswered, EvWaiting, EvAcknowledged:
+			stops = stops || d.StopsOn == string(EvAcknowledged) || d.StopsOn == stopsOnDelivery
+		case EvResumed: // with an outgoing message: it was delivered
+			stops = stops || e.Out != "" && d.StopsOn == stopsOnDelivery
+		}
+		again := slices.ContainsFunc(e.Deadlines, func(n Deadline) bool { return n.Clock == d.Clock })
+		if !stops && !again {
 			keep = append(keep, d)
 		}
 	}
 	return keep
+}
+
+// startClocks leaves out what would wait for an acknowledgement that was given
+// before.
+func startClocks(s State, ds []Deadline) []Deadline {
+	return slices.DeleteFunc(slices.Clone(ds), func(d Deadline) bool {
+		return d.StopsOn == string(EvAcknowledged) && !s.AcknowledgedAt.IsZero()
+	})
 }
 
 // keepAfterAnswer keeps the clocks that outlive an answer: a preservation runs

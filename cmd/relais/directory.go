@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relais.example/crypto/pgp"
+	"relais.example/gateway/config"
+	"relais.example/routing/directory"
+)
+
+// newDirectoryCommand returns `relais directory`.
+func newDirectoryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "directory",
+		Short: "sign, verify, show, search and compare the Directory of contact points",
+		Long: `The Directory is a JSON document signed by the Directory authority; see
+docs/directory.md for its format. show and search read the Directory that the
+configuration names, or the one given with --file, and check its signature
+before anything of it is shown.`,
+	}
+	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff())
+	return cmd
+}
+
+func directorySign() *cobra.Command {
+	var keyFile, passphraseFile string
+	var allowExpired bool
+	cmd := &cobra.Command{
+		Use:   "sign FILE --key KEYFILE",
+		Short: "check a document and sign it with the authority's key",
+		Long: `Checks every entry of the document and, when there is no fault, writes the
+authority's signature beside it as FILE.asc. All faults are listed at once.`,
+		Example: `  relais directory sign directory.json --key authority-private.asc --passphrase-file passphrase`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := readAuthorityKey(keyFile, passphraseFile)
+			if err != nil {
+				return err
+			}
+			doc, err := directory.ReadDocument(args[0])
+			if err != nil {
+				return err
+			}
+			at := time.Now()
+			signature, warnings, err := directory.Sign(doc, key, at, allowExpired)
+			if err != nil {
+				return fmt.Errorf("%s was not signed; mend it and sign again:\n%w", args[0], err)
+			}
+			if err := directory.WriteSignature(args[0], signature); err != nil {
+				return err
+			}
+			d, err := directory.Verify(doc, signature, key.Certificate(), at)
+			if err != nil {
+				return err
+			}
+			printDirectoryWarnings(cmd.ErrOrStderr(), warnings)
+			fmt.Fprintf(cmd.OutOrStdout(), "signed: %s\n", args[0]+directory.SignatureSuffix)
+			printDirectorySummary(cmd.OutOrStdout(), d, key.Certificate())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&keyFile, "key", "", "file with the authority's private OpenPGP key")
+	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "file with the passphrase of the key; not needed for an unprotected one")
+	cmd.Flags().BoolVar(&allowExpired, "allow-expired", false, "sign although certificates of contact points have expired")
+	return cmd
+}
+
+func directoryVerify() *cobra.Command {
+	var from directorySource
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "check the authority's signature and every entry",
+		Long: `Checks the signature FILE.asc against the authority's certificate, then every
+entry. Expired certificates are warnings: they do not make the Directory invalid.`,
+		Example: `  relais directory verify directory.json --authority authority.asc`,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				from.file = args[0]
+			}
+			d, authority, err := from.load()
+			if err != nil {
+				return err
+			}
+			printDirectoryWarnings(cmd.ErrOrStderr(), d.Warnings(time.Now(), pgp.DefaultPolicy()))
+			fmt.Fprintln(cmd.OutOrStdout(), "the signature is good")
+			printDirectorySummary(cmd.OutOrStdout(), d, authority)
+			return nil
+		},
+	}
+	from.flags(cmd)
+	return cmd
+}
+
+func directoryShow() *cobra.Command {
+	var from directorySource
+	cmd := &cobra.Command{
+		Use:   "show [ID]",
+		Short: "show all contact points, or all about one of them or of a Party",
+		Example: `  relais directory show
+  relais directory show XB
+  relais directory show XB-1`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, authority, err := from.load()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if len(args) == 0 {
+				printDirectorySummary(out, d, authority)
+				var all []directory.Hit
+				for i := range d.Document().Parties {
+					p := &d.Document().Parties[i]
+					for j := range p.ContactPoints {
+						all = append(all, directory.Hit{ContactPoint: &p.ContactPoints[j], Party: p})
+					}
+				}
+				return printHits(out, all)
+			}
+			id := strings.ToUpper(args[0])
+			if cp, ok := d.ContactPoint(id); ok {
+				return printContactPoint(out, d, cp, time.Now())
+			}
+			if p, ok := d.Party(id); ok {
+				return printParty(out, d, p, time.Now())
+			}
+			return fmt.Errorf("no contact point or Party %q in version %d; try: relais directory search %s", args[0], d.Version(), args[0])
+		},
+	}
+	from.flags(cmd)
+	return cmd
+}
+
+func directorySearch() *cobra.Command {
+	var from directorySource
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "search WORDS",
+		Short: "find contact points by any words of their entries",
+		Long: `Finds the contact points that match all words, the best first. A word may be
+cut short; case and accents do not matter; English and French names work; any
+field counts, also e-mail addresses, telephone numbers and fingerprints.`,
+		Example: `  relais directory search "cybercrime prosecutor Betaland"`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, _, err := from.load()
+			if err != nil {
+				return err
+			}
+			query := strings.Join(args, " ")
+			hits := d.Search(query, limit)
+			if len(hits) == 0 {
+				return fmt.Errorf("no contact point matches %q; try fewer or shorter words", query)
+			}
+			return printHits(cmd.OutOrStdout(), hits)
+		},
+	}
+	from.flags(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many to show at most; 0 shows all")
+	return cmd
+}
+
+func directoryDiff() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "show what changed between two versions",
+		Long: `Shows what changed between two documents, signed or not: signatures are not
+checked here, so that drafts can be compared (see verify). Lines marked !! change
+which key is trusted for whom.`,
+		Example: `  relais directory diff directory/versions/6/directory.json directory.json`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var both [2]*directory.Directory
+			for i, file := range args {
+				d, err := readUnverified(file)
+				if err != nil {
+					return err
+				}
+				both[i] = d
+			}
+			printDiff(cmd.OutOrStdout(), both[0], both[1])
+			return nil
+		},
+	}
+}
+
+// directorySource says where a command finds the Directory and its authority.
+type directorySource struct{ config, file, authority string }
+
+func (s *directorySource) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.config, "config", defaultConfig, "configuration file that names Directory and authority")
+	cmd.Flags().StringVar(&s.file, "file", "", "read this Directory instead; its signature lies beside it as FILE.asc")
+	cmd.Flags().StringVar(&s.authority, "authority", "", "certificate of the authority (default with --file: authority.asc beside it)")
+}
+
+// load reads and verifies the Directory.
+func (s *directorySource) load() (*directory.Directory, *pgp.Certificate, error) {
+	file, authority := s.file, s.authority
+	switch {
+	case file != "" && authority == "":
+		authority = filepath.Join(filepath.Dir(file), "authority.asc")
+	case file == "":
+		c, err := config.Read(s.config)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w\ngive the right configuration with --config, or the Directory itself with --file", err)
+		}
+		file = filepath.Join(c.Directory.Dir, directory.FileName)
+		if authority == "" {
+			authority = c.Directory.AuthorityFile
+		}
+	}
+	cert, err := readAuthority(authority)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, signature, err := directory.ReadFiles(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := directory.Verify(doc, signature, cert, time.Now())
+	return d, cert, err
+}
+
+func readAuthority(file string) (*pgp.Certificate, error) {
+	const remedy = "name the file with the authority's certificate with --authority"
+	data, err := readKeyMaterial(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authority's certificate: %w; %s", err, remedy)
+	}
+	certs, err := pgp.ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authority's certificate %s: %w; %s", file, err, remedy)
+	}
+	if len(certs) != 1 {
+		return nil, fmt.Errorf("%s holds %d certificates; keep only the authority's", file, len(certs))
+	}
+	return certs[0], nil
+}
+
+func readAuthorityKey(keyFile, passphraseFile string) (*pgp.Key, error) {
+	if keyFile == "" {
+		return nil, errors.New("no key given; name the file with the authority's private key with --key")
+	}
+	data, err := readKeyMaterial(keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authority's key: %w; name the right file with --key", err)
+	}
+	var passphrase []byte
+	if passphraseFile != "" {
+		if passphrase, err = readKeyMaterial(passphraseFile); err != nil {
+			return nil, fmt.Errorf("reading the passphrase: %w; name the right file with --passphrase-file", err)
+		}
+		passphrase = bytes.TrimRight(passphrase, "\r\n")
+	}
+	key, err := pgp.ReadKey(data, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("opening the authority's key %s: %w; check --key and --passphrase-file", keyFile, err)
+	}
+	return key, nil
+}
+
+// readKeyMaterial reads a key, certificate or passphrase file.
+func readKeyMaterial(file string) ([]byte, error) {
+	const most = 1 << 20
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("%s has more than %d bytes", file, most)
+	}
+	return data, err
+}
+
+func readUnverified(file string) (*directory.Directory, error) {
+	raw, err := directory.ReadDocument(file)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := directory.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not valid; mend it first:\n%w", file, err)
+	}
+	return directory.New(doc)
+}

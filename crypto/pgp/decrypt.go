@@ -1,0 +1,348 @@
+package pgp
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"compress/flate"
+	"compress/zlib"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+)
+
+// Decrypted is a message that was read to its end and passed its integrity
+// check.
+type Decrypted struct {
+	Plaintext []byte
+	Signature Signature
+	Cipher    string // such as "AES-256"
+	// DecryptedWith is the fingerprint of our certificate whose key opened it.
+	DecryptedWith string
+	// Recipients are the key ids named in the message; a hidden one is
+	// "0000000000000000".
+	Recipients []string
+}
+
+const (
+	maxSessionKeys  = 256 // recipients named in one message
+	maxTrials       = 32  // private-key operations spent on one message
+	maxCompressions = 2   // layers; everybody writes one
+	maxPackets      = 64  // inside the encryption
+)
+
+// Decrypt opens an encrypted message (armored or binary) with any of the keys
+// and judges its signature against ring, at the time given.
+//
+// The only errors are [ErrCannotOpen] and [ErrTooLarge], and nothing is
+// returned with them. A missing, bad or unknown signature is not an error but
+// a fact in [Decrypted.Signature].
+func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at time.Time) (*Decrypted, error) {
+	packets, err := dearmorOnly(message, armorMessage)
+	if err != nil {
+		return nil, ErrCannotOpen
+	}
+	env, err := readEnvelope(packets)
+	if err != nil {
+		return nil, ErrCannotOpen
+	}
+	opened, err := env.open(keys)
+	if err != nil {
+		return nil, ErrCannotOpen
+	}
+	// From here on the bytes are authentic as far as the session key goes.
+	content, err := readContent(opened.packets, l.maxPlaintext())
+	if errors.Is(err, ErrTooLarge) {
+		return nil, ErrTooLarge
+	}
+	if err != nil {
+		return nil, ErrCannotOpen
+	}
+	d := &Decrypted{
+		Plaintext:     content.literal,
+		Signature:     judgement{ring, p, at}.all(content.signatures, content.literal),
+		Cipher:        opened.cipher,
+		DecryptedWith: opened.key.cert.fingerprint,
+		Recipients:    env.recipients(),
+	}
+	d.Signature.Intended = JudgeIntended(d.Signature.IntendedRecipients, keys)
+	return d, nil
+}
+
+// envelope is an encrypted message: session keys, then one container (RFC 9580
+// section 10.3).
+type envelope struct {
+	sessionKeys []*packet.EncryptedKey
+	container   rawPacket
+}
+
+// readEnvelope accepts exactly: PKESK or SKESK packets, one integrity-protected
+// container, nothing else. Cleartext packets, before or behind, and containers
+// without integrity protection (tag 9) are refused.
+func readEnvelope(data []byte) (*envelope, error) {
+	env := &envelope{}
+	for len(data) > 0 {
+		p, rest, err := nextPacket(data)
+		if err != nil {
+			return nil, err
+		}
+		data = rest
+		switch {
+		case p.ignorable():
+		case env.container.raw != nil: // nothing may follow the container
+			return nil, errPacket
+		case p.tag == tagPKESK:
+			if len(env.sessionKeys) == maxSessionKeys {
+				return nil, errPacket
+			}
+			// An algorithm we do not know is somebody else's session key.
+			if parsed, err := packet.Read(bytes.NewReader(p.raw)); err == nil {
+				if k, ok := parsed.(*packet.EncryptedKey); ok {
+					env.sessionKeys = append(env.sessionKeys, k)
+				}
+			}
+		case p.tag == tagSKESK: // a password, which we do not have
+		case p.tag == tagProtected, p.tag == tagAEAD:
+			env.container = p
+		default:
+			return nil, errPacket
+		}
+	}
+	if env.container.raw == nil {
+		return nil, errPacket
+	}
+	return env, nil
+}
+
+func (e *envelope) recipients() []string {
+	ids := make([]string, len(e.sessionKeys))
+	for i, k := range e.sessionKeys {
+		ids[i] = hexKeyID(k.KeyId)
+	}
+	return ids
+}
+
+// opened is the content of a container whose integrity was checked.
+type opened struct {
+	packets []byte
+	cipher  string
+	key     *Key
+}
+
+func (e *envelope) open(keys []*Key) (opened, error) {
+	trials := 0
+	for _, sk := range e.sessionKeys {
+		for _, k := range keys {
+			for _, d := range k.decryption {
+				if sk.KeyId != 0 && sk.KeyId != d.id || sk.Algo != d.private.PubKeyAlgo {
+					continue
+				}
+				if trials++; trials > maxTrials {
+					return opened{}, errPacket
+				}
+				if o, err := e.try(sk, d); err == nil {
+					o.key = k
+					return o, nil
+				}
+			}
+		}
+	}
+	return opened{}, errPacket
+}
+
+// try opens the container with one session key and one private key.
+func (e *envelope) try(sk *packet.EncryptedKey, d decryptionKey) (opened, error) {
+	if err := sk.Decrypt(d.private, nil); err != nil {
+		return opened{}, err
+	}
+	parsed, err := packet.Read(bytes.NewReader(e.container.raw))
+	if err != nil {
+		return opened{}, err
+	}
+	cipher := sk.CipherFunc
+	var container packet.EncryptedDataPacket
+	switch c := parsed.(type) {
+	case *packet.SymmetricallyEncrypted:
+		if !c.IntegrityProtected {
+			return opened{}, errPacket
+		}
+		if c.Version == 2 {
+			cipher = c.Cipher
+		}
+		container = c
+	case *packet.AEADEncrypted:
+		if len(e.container.body) < 2 {
+			return opened{}, errPacket
+		}
+		cipher = packet.CipherFunction(e.container.body[1])
+		container = c
+	default:
+		return opened{}, errPacket
+	}
+	if !strongCipher(cipher) {
+		return opened{}, errPacket
+	}
+	r, err := container.Decrypt(cipher, sk.Key)
+	if err != nil {
+		return opened{}, err
+	}
+	plain, err := readAll(r, len(e.container.body))
+	if err != nil {
+		return opened{}, err
+	}
+	// The verdict on integrity: the MDC, or the last AEAD tag.
+	if err := r.Close(); err != nil {
+		return opened{}, err
+	}
+	return opened{packets: plain, cipher: cipherName(cipher)}, nil
+}
+
+// readAll reads r to EOF into one buffer. The plaintext of a container is never
+// longer than the container.
+func readAll(r io.Reader, size int) ([]byte, error) {
+	buf := make([]byte, 0, size+64)
+	for {
+		if len(buf) == cap(buf) {
+			return nil, errPacket
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// content is what a message holds: one literal and its signatures.
+type content struct {
+	literal    []byte
+	signatures []rawPacket
+}
+
+// readContent accepts exactly: Literal | OnePass* Literal Signature* (as many)
+// | Signature* Literal, each of them at the root of at most maxCompressions
+// compressed packets (RFC 9580 section 10.3, less nesting).
+func readContent(data []byte, limit int64) (*content, error) {
+	for layer := 0; ; layer++ {
+		packets, err := splitPackets(data)
+		if err != nil {
+			return nil, err
+		}
+		if len(packets) != 1 || packets[0].tag != tagCompressed {
+			return arrange(packets, limit)
+		}
+		if layer == maxCompressions {
+			return nil, errPacket
+		}
+		if data, err = decompress(packets[0].body, limit); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func splitPackets(data []byte) ([]rawPacket, error) {
+	packets := make([]rawPacket, 0, 4)
+	for count := 0; len(data) > 0; count++ {
+		p, rest, err := nextPacket(data)
+		if err != nil || count == maxPackets {
+			return nil, errPacket
+		}
+		if !p.ignorable() {
+			packets = append(packets, p)
+		}
+		data = rest
+	}
+	return packets, nil
+}
+
+func arrange(packets []rawPacket, limit int64) (*content, error) {
+	before, onePass := 0, 0
+	for before < len(packets) && packets[before].tag != tagLiteral {
+		switch packets[before].tag {
+		case tagOnePass:
+			onePass++
+		case tagSignature:
+		default:
+			return nil, errPacket
+		}
+		before++
+	}
+	if before == len(packets) || onePass > 0 && onePass != before {
+		return nil, errPacket
+	}
+	after := packets[before+1:]
+	for _, p := range after {
+		if p.tag != tagSignature {
+			return nil, errPacket
+		}
+	}
+	if len(after) != onePass {
+		return nil, errPacket
+	}
+	literal, err := packets[before].literalBody()
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(literal)) > limit {
+		return nil, ErrTooLarge
+	}
+	if onePass == 0 {
+		after = packets[:before] // the old order: signatures first
+	}
+	return &content{literal: literal, signatures: after}, nil
+}
+
+// packetOverhead is what may stand around the literal data in a compressed
+// packet: signatures and headers.
+const packetOverhead = 64 << 10
+
+// decompress expands one compressed packet (RFC 9580 section 5.6), never beyond
+// the limit.
+func decompress(body []byte, limit int64) ([]byte, error) {
+	if len(body) < 1 {
+		return nil, errPacket
+	}
+	src := bytes.NewReader(body[1:])
+	var r io.Reader
+	switch body[0] {
+	case 0:
+		return body[1:], nil
+	case 1:
+		r = flate.NewReader(src)
+	case 2:
+		z, err := zlib.NewReader(src)
+		if err != nil {
+			return nil, err
+		}
+		r = z
+	case 3:
+		r = bzip2.NewReader(src)
+	default:
+		return nil, errPacket
+	}
+	var out bytes.Buffer
+	n, err := io.Copy(&out, io.LimitReader(r, limit+packetOverhead+1))
+	if n > limit+packetOverhead {
+		return nil, ErrTooLarge
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func cipherName(c packet.CipherFunction) string {
+	switch c {
+	case packet.CipherAES128:
+		return "AES-128"
+	case packet.CipherAES192:
+		return "AES-192"
+	case packet.CipherAES256:
+		return "AES-256"
+	}
+	return "unknown"
+}

@@ -1,0 +1,307 @@
+package pgpmime
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime/quotedprintable"
+	"strings"
+
+	"relais.example/crypto/pgp"
+)
+
+// Open reads a whole RFC 5322 message and opens whatever OpenPGP it uses.
+//
+// The errors are [pgp.ErrCannotOpen] (the one answer for everything that does
+// not decrypt), [ErrStructure] and [ErrLimits]; with an error nothing is
+// returned. What a signature is worth is no error but a fact of the Message.
+func Open(raw []byte, o Options) (*Message, error) {
+	o.Limits = o.Limits.withDefaults()
+	raw, err := crlf(raw)
+	if err != nil {
+		return nil, err
+	}
+	s := &scanner{limits: o.Limits}
+	outer, body, err := s.header(raw)
+	if err != nil {
+		return nil, err
+	}
+	media, params, err := outer.contentType()
+	if err != nil {
+		return nil, err
+	}
+	m := &Message{Form: Clear, Outer: outer, Signature: pgp.Signature{State: pgp.SignatureNone, Intended: pgp.IntendedUnstated}}
+	switch {
+	case media == "multipart/encrypted":
+		err = m.openEncrypted(body, params, o)
+	case media == "multipart/signed" && is(params["protocol"], "application/pgp-signature"):
+		err = m.openSigned(body, params, o)
+	case media == "text/plain":
+		err = m.openInline(body, params, o)
+	default:
+		err = clearOnly(s, outer, body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func is(value, want string) bool { return strings.EqualFold(value, want) }
+
+// openEncrypted: RFC 3156 section 4, to the letter.
+func (m *Message) openEncrypted(body []byte, params map[string]string, o Options) error {
+	if !is(params["protocol"], "application/pgp-encrypted") {
+		return fmt.Errorf("%w: multipart/encrypted with another protocol than application/pgp-encrypted", ErrStructure)
+	}
+	parts, err := twoParts(body, params)
+	if err != nil {
+		return err
+	}
+	s := &scanner{limits: o.Limits}
+	control, err := leaf(s, parts[0], "application/pgp-encrypted")
+	if err != nil {
+		return err
+	}
+	if !is(string(bytes.TrimSpace(control)), "Version: 1") {
+		return fmt.Errorf("%w: control part without Version: 1", ErrStructure)
+	}
+	ciphertext, err := leaf(s, parts[1], "application/octet-stream")
+	if err != nil {
+		return err
+	}
+	d, err := decrypt(ciphertext, o)
+	if err != nil {
+		return err
+	}
+	m.decrypted(MIMEEncrypted, d)
+	entity, err := crlf(d.Plaintext)
+	if err != nil {
+		return err
+	}
+	return m.setEntity(entity, o)
+}
+
+// leaf returns the decoded body of a part of the type given.
+func leaf(s *scanner, part []byte, want string) ([]byte, error) {
+	h, body, err := s.header(part)
+	if err != nil {
+		return nil, err
+	}
+	media, _, err := h.contentType()
+	if err != nil {
+		return nil, err
+	}
+	if media != want {
+		return nil, fmt.Errorf("%w: a part is %s where %s belongs", ErrStructure, safe(media), want)
+	}
+	return decodeBody(body, h)
+}
+
+// safe cuts down a value that came by mail for an error text.
+func safe(s string) string {
+	if len(s) > 60 {
+		s = s[:60]
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func decrypt(ciphertext []byte, o Options) (*pgp.Decrypted, error) {
+	d, err := pgp.Decrypt(bytes.TrimSpace(ciphertext), o.Keys, o.Ring, o.Policy, pgp.Limits{MaxPlaintext: o.Limits.MaxPlaintext}, o.At)
+	if errors.Is(err, pgp.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", ErrLimits, err)
+	}
+	return d, err
+}
+
+func (m *Message) decrypted(form Form, d *pgp.Decrypted) {
+	m.Form, m.Encrypted, m.Signature = form, true, d.Signature
+	m.Cipher, m.DecryptedWith, m.Recipients = d.Cipher, d.DecryptedWith, d.Recipients
+}
+
+// setEntity takes the decrypted entity. If its root is multipart/signed, the
+// signed part is all there is to show.
+func (m *Message) setEntity(entity []byte, o Options) error {
+	s := &scanner{limits: o.Limits}
+	h, body, err := s.header(entity)
+	if err != nil {
+		return err
+	}
+	media, params, err := h.contentType()
+	if err != nil {
+		return err
+	}
+	if media == "multipart/signed" && is(params["protocol"], "application/pgp-signature") {
+		return m.setSigned(body, params, o)
+	}
+	return m.take(s, entity, h, body)
+}
+
+// openSigned: RFC 3156 section 5, not encrypted.
+func (m *Message) openSigned(body []byte, params map[string]string, o Options) error {
+	m.Form = MIMESigned
+	return m.setSigned(body, params, o)
+}
+
+// setSigned verifies a multipart/signed over the exact bytes of its first part
+// and takes that part. With a signature around it already, both must be good.
+func (m *Message) setSigned(body []byte, params map[string]string, o Options) error {
+	parts, err := twoParts(body, params)
+	if err != nil {
+		return err
+	}
+	s := &scanner{limits: o.Limits}
+	armored, err := leaf(s, parts[1], "application/pgp-signature")
+	if err != nil {
+		return err
+	}
+	sig := pgp.VerifyDetached(parts[0], armored, o.Ring, o.Policy, o.At)
+	sig.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
+	if m.Signature.State != pgp.SignatureNone {
+		sig = m.Signature.And(sig)
+	}
+	m.Signature = sig
+	h, inner, err := s.header(parts[0])
+	if err != nil {
+		return err
+	}
+	return m.take(s, parts[0], h, inner)
+}
+
+// take makes entity the message: checks it against the limits and reads the
+// headers it protects.
+func (m *Message) take(s *scanner, entity []byte, h Header, body []byte) error {
+	media, params, err := h.contentType()
+	if err != nil {
+		return err
+	}
+	if media == "multipart/encrypted" {
+		return fmt.Errorf("%w: encrypted inside of encrypted or signed", ErrStructure)
+	}
+	if err := s.walk(h, body, 1); err != nil {
+		return err
+	}
+	m.Entity = entity
+	m.WholeSigned = m.Signature.State != pgp.SignatureNone
+	switch {
+	case is(params["hp"], "cipher"), is(params["hp"], "clear"): // RFC 9788 section 2.1.1
+		m.Protection = strings.ToLower(params["hp"])
+	case is(params["protected-headers"], "v1"):
+		m.Protection = "v1"
+	default:
+		return nil
+	}
+	m.Protected = Header{}
+	for _, f := range h {
+		name := strings.ToLower(f.Name)
+		if name == "mime-version" || name == "hp-outer" || strings.HasPrefix(name, "content-") {
+			continue
+		}
+		m.Protected = append(m.Protected, f)
+	}
+	return nil
+}
+
+var (
+	beginMessage = []byte("-----BEGIN PGP MESSAGE-----")
+	beginSigned  = []byte("-----BEGIN PGP SIGNED MESSAGE-----")
+)
+
+// openInline takes a text body that is one PGP block and nothing else.
+func (m *Message) openInline(body []byte, params map[string]string, o Options) error {
+	text, err := decodeBody(body, m.Outer)
+	if err != nil {
+		return err
+	}
+	text = bytes.TrimSpace(text)
+	switch {
+	case bytes.HasPrefix(text, beginMessage):
+		if bytes.Count(text, []byte("-----BEGIN ")) != 1 || !bytes.HasSuffix(text, []byte("-----END PGP MESSAGE-----")) {
+			return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
+		}
+		d, err := decrypt(text, o)
+		if err != nil {
+			return err
+		}
+		m.decrypted(InlineEncrypted, d)
+		return m.setText(d.Plaintext, params, o)
+	case bytes.HasPrefix(text, beginSigned):
+		signed, sig, err := pgp.VerifyClearsigned(text, o.Ring, o.Policy, o.At)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrStructure, err)
+		}
+		m.Form, m.Signature = InlineSigned, sig
+		m.Signature.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
+		return m.setText(signed, params, o)
+	case holdsBlock(text):
+		return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
+	}
+	return nil
+}
+
+// setText makes the entity for inline PGP: a text/plain part around the text.
+func (m *Message) setText(text []byte, params map[string]string, o Options) error {
+	text, err := crlf(text)
+	if err != nil {
+		return err
+	}
+	entity := append([]byte("Content-Type: text/plain; charset="+textCharset(text, params["charset"])+
+		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"), text...)
+	s := &scanner{limits: o.Limits}
+	h, body, err := s.header(entity)
+	if err != nil {
+		return err
+	}
+	return m.take(s, entity, h, body)
+}
+
+// clearOnly lets a message through that holds no OpenPGP. A mail server that
+// rewrote multipart/encrypted as multipart/mixed, a mailing list that put a
+// footer beside it, an HTML body with a PGP block in it: all broken, and to be
+// called so.
+func clearOnly(s *scanner, h Header, body []byte) error {
+	if err := s.walk(h, body, 1); err != nil {
+		return err
+	}
+	if s.openPGP || holdsBlock(body) {
+		return fmt.Errorf("%w: OpenPGP data among other parts", ErrStructure)
+	}
+	media, _, err := h.contentType()
+	if err != nil || strings.HasPrefix(media, "multipart/") {
+		return err
+	}
+	text, err := decodeBody(body, h)
+	if err != nil {
+		return err
+	}
+	if holdsBlock(text) {
+		return fmt.Errorf("%w: PGP block in a body that is no plain text", ErrStructure)
+	}
+	return nil
+}
+
+func holdsBlock(text []byte) bool {
+	return bytes.Contains(text, beginMessage) || bytes.Contains(text, beginSigned)
+}
+
+// decodeBody undoes the transfer encoding of a leaf (RFC 2045 section 6).
+func decodeBody(body []byte, h Header) ([]byte, error) {
+	var decoded []byte
+	var err error
+	switch strings.ToLower(h.Get("Content-Transfer-Encoding")) {
+	case "", "7bit", "8bit", "binary":
+		return body, nil
+	case "base64":
+		decoded, err = io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
+	case "quoted-printable":
+		decoded, err = io.ReadAll(quotedprintable.NewReader(bytes.NewReader(body)))
+	default:
+		return nil, fmt.Errorf("%w: unknown transfer encoding", ErrStructure)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: transfer encoding: %w", ErrStructure, err)
+	}
+	return decoded, nil
+}

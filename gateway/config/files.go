@@ -1,0 +1,123 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func isPath(is string) bool {
+	switch is {
+	case "file", "secretfile", "dir", "newpath":
+		return true
+	}
+	return false
+}
+
+// resolve makes paths relative to the folder of the file, and fills those that
+// default to a place in data_dir.
+func (c *Config) resolve(folder string) {
+	walkStrings(c, func(_, is string, s *string) {
+		if *s != "" && isPath(is) && !filepath.IsAbs(*s) {
+			*s = filepath.Join(folder, *s)
+		}
+	})
+	if c.Journal.Dir == "" {
+		c.Journal.Dir = filepath.Join(c.DataDir, "journal")
+	}
+}
+
+// VaultKeyFile is where the vault's key is, or is to be made.
+func (c *Config) VaultKeyFile() string {
+	if c.Vault.KeyFile != "" {
+		return c.Vault.KeyFile
+	}
+	return filepath.Join(c.DataDir, "vault.key")
+}
+
+// checkFiles looks at every file that the configuration names.
+func (c *Config) checkFiles(d *decoder) {
+	walkStrings(c, func(key, is string, s *string) {
+		if *s == "" || d.bad[key] {
+			return
+		}
+		if err := checkPath(*s, is); err != nil {
+			d.at(key, "%s%s", err, hint(key, err))
+		}
+	})
+	c.checkCertificate(d)
+	walkStrings(c, func(key, _ string, s *string) {
+		if *s == "" || d.bad[key] || !strings.HasSuffix(key, "ca_file") {
+			return
+		}
+		pem, err := os.ReadFile(*s)
+		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			d.at(key, "%s holds no certificate in PEM form", *s)
+		}
+	})
+}
+
+func hint(key string, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	if key == "staff_file" {
+		return "; 'relais staff add' makes it"
+	}
+	return "; relative paths start at the folder of the configuration file"
+}
+
+func checkPath(path, is string) error {
+	if !isPath(is) {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if is == "newpath" {
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", path)
+		}
+		return nil
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist%w", path, noText{err})
+	case err != nil:
+		return err
+	case is == "dir" && !info.IsDir():
+		return fmt.Errorf("%s is not a folder", path)
+	case is == "dir":
+		return nil
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", path)
+	case is == "secretfile" && info.Mode().Perm()&0o007 != 0:
+		return fmt.Errorf("%s is open to every user of the machine (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	case info.Size() == 0:
+		return fmt.Errorf("%s is empty", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// noText keeps the kind of an error and drops its words.
+type noText struct{ error }
+
+func (noText) Error() string   { return "" }
+func (e noText) Unwrap() error { return e.error }
+
+func (c *Config) checkCertificate(d *decoder) {
+	t := c.TLS
+	if t.CertificateFile == "" || t.KeyFile == "" || d.bad["tls.certificate_file"] || d.bad["tls.key_file"] {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(t.CertificateFile, t.KeyFile); err != nil {
+		d.at("tls.key_file", "certificate and key cannot be used together: %s", strings.TrimPrefix(err.Error(), "tls: "))
+	}
+}

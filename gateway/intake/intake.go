@@ -1,0 +1,291 @@
+// Package intake is the pipeline of the MX port: open, judge, classify, route,
+// store. It answers 250 only for what is durable.
+package intake
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"strings"
+	"time"
+
+	"relais.example/crypto/pgp"
+	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/smtpd"
+	"relais.example/gateway/vault"
+	"relais.example/routing/classify"
+	"relais.example/routing/deadline"
+	"relais.example/routing/directory"
+	"relais.example/routing/queue"
+	"relais.example/routing/verdict"
+)
+
+// Desk is what intake needs to know of a desk.
+type Desk struct {
+	ID          string
+	Keys        []*pgp.Key
+	Acknowledge bool // answer accepted requests with an acknowledgement
+}
+
+// Options configure New. Every field but Observe and Log is required.
+type Options struct {
+	Hostname   string
+	Desks      []Desk
+	Directory  func() *directory.Directory // the current one
+	Queue      *queue.Queue
+	Vault      *vault.Vault
+	Classifier *classify.Classifier
+	Clocks     *deadline.Clocks
+	Rules      Rules
+	Log        *slog.Logger
+	Observe    func(desk string, v verdict.Verdict, took time.Duration)
+}
+
+// Intake receives messages for the desks. It is safe for concurrent use.
+type Intake struct {
+	o     Options
+	desks map[string]Desk
+}
+
+// New returns an Intake.
+func New(o Options) *Intake {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, verdict.Verdict, time.Duration) {}
+	}
+	in := &Intake{o: o, desks: map[string]Desk{}}
+	for _, d := range o.Desks {
+		in.desks[d.ID] = d
+	}
+	return in
+}
+
+// Recipient says which desk serves an address; see [smtpd.Receiver].
+func (in *Intake) Recipient(addr string) (desk string, ok bool) {
+	cp, ok := in.o.Directory().ByAddress(addr)
+	if !ok {
+		return "", false
+	}
+	_, ok = in.desks[cp.ID]
+	return cp.ID, ok
+}
+
+// Receive takes one message for one desk; see [smtpd.Receiver].
+func (in *Intake) Receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, error) {
+	start := time.Now()
+	desk := in.desks[m.Desk]
+	queueDesk, ok := in.o.Queue.Desk(m.Desk)
+	if !ok {
+		return smtpd.Outcome{}, fmt.Errorf("receiving: no desk %s", m.Desk)
+	}
+	arrival := &arrival{in: in, desk: desk, queue: queueDesk, inbound: m, at: m.Received.UTC().Truncate(time.Microsecond)}
+	outcome, v, err := arrival.process(ctx)
+	if errors.Is(err, queue.ErrFull) {
+		in.o.Log.Error("the embedded queue is full; configure redis.url", "desk", m.Desk)
+		return smtpd.Outcome{Code: 452, Status: "4.3.1", Text: "too many open requests; try again later"}, nil
+	}
+	if err != nil {
+		in.o.Log.Error("message not received; the sender was asked to try again", "desk", m.Desk, "error", err)
+		return smtpd.Outcome{}, err
+	}
+	in.o.Observe(m.Desk, v, time.Since(start))
+	in.o.Log.Info("message received", "desk", m.Desk, "action", v.Action, "reason", v.Reason, "bytes", len(m.Raw), "remote", m.Remote)
+	return outcome, nil
+}
+
+// arrival is one message on its way through the pipeline.
+type arrival struct {
+	in      *Intake
+	desk    Desk
+	queue   *queue.Desk
+	inbound smtpd.Inbound
+	at      time.Time
+
+	message *pgpmime.Message
+	from    string // address that counts, "" if ambiguous
+	signer  *directory.ContactPoint
+	peer    *directory.ContactPoint // signer, or for unsigned-listed the owner of From
+	class   classify.Result
+}
+
+func (a *arrival) process(ctx context.Context) (smtpd.Outcome, verdict.Verdict, error) {
+	reason := a.open()
+	if reason == verdict.OK {
+		reason = a.judge()
+	}
+	v := a.in.o.Rules.Reasons.Decide(reason)
+	if v.Action == verdict.Reject {
+		return a.reject(v)
+	}
+	return a.accept(ctx, v)
+}
+
+// open finds out what the message is. OK means that a.message is set.
+func (a *arrival) open() verdict.Reason {
+	head, _, _ := bytes.Cut(a.inbound.Raw, []byte("\r\n\r\n"))
+	if looped(head, a.in.o.Hostname) {
+		return verdict.MailLoop
+	}
+	m, err := pgpmime.Open(a.inbound.Raw, pgpmime.Options{
+		Keys: a.desk.Keys, Ring: a.in.o.Directory().Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
+	})
+	switch {
+	case err == nil:
+		a.message = m
+		return verdict.OK
+	case errors.Is(err, pgpmime.ErrLimits):
+		return verdict.OverLimits
+	case errors.Is(err, pgpmime.ErrStructure):
+		return verdict.BadStructure
+	}
+	return verdict.CannotOpen
+}
+
+// maxReceived is how many hops a message may have passed (RFC 5321, section
+// 6.3, asks for at least 100).
+const maxReceived = 100
+
+// looped reports whether the header shows that the message goes in circles.
+func looped(head []byte, hostname string) bool {
+	received := 0
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		switch {
+		case bytes.EqualFold(name, []byte("Received")):
+			received++
+		case bytes.EqualFold(name, []byte("X-Relais-Loop")) && strings.TrimSpace(string(value)) == hostname+" returned":
+			return true
+		}
+	}
+	return received > maxReceived
+}
+
+// reject refuses a message in the SMTP session. The journal keeps a line.
+func (a *arrival) reject(v verdict.Verdict) (smtpd.Outcome, verdict.Verdict, error) {
+	note := queue.Record{At: a.at, By: "gateway", Refuse: &queue.Refusal{Reason: string(v.Reason), Remote: a.inbound.Remote}}
+	if a.signer != nil {
+		note.Refuse.Signer = a.signer.ID
+	}
+	if err := a.in.o.Queue.Note(a.desk.ID, note); err != nil {
+		return smtpd.Outcome{}, v, err
+	}
+	e := verdict.Of(v.Reason)
+	code, status := e.Code, e.Status
+	if code < 500 { // a reason that is accepted or held by default
+		code, status = 550, "5.7.1"
+	}
+	return smtpd.Outcome{Code: code, Status: status, Text: string(v.Reason) + ": " + e.Text}, v, nil
+}
+
+// accept stores what may pass, or what a person must look at.
+func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome, verdict.Verdict, error) {
+	once, envelope := a.signature(), a.envelope()
+	found, err := a.queue.Arrive(ctx, a.at.Year(), []string{once}, a.threads())
+	if err != nil {
+		return smtpd.Outcome{}, v, err
+	}
+	if found.Seen[0] != "" {
+		return a.again(found.Seen[0], envelope)
+	}
+	a.classify()
+	plan, err := a.plan(ctx, v, found)
+	if err != nil {
+		return smtpd.Outcome{}, v, err
+	}
+	if err := a.store(ctx, v, plan); err != nil {
+		return smtpd.Outcome{}, v, err
+	}
+	ref, err := a.commit(ctx, v, plan, once, envelope)
+	var seen *queue.SeenError
+	if errors.As(err, &seen) { // the same message arrived twice at the same moment
+		return a.again(seen.Value, envelope)
+	}
+	if err != nil {
+		return smtpd.Outcome{}, v, err
+	}
+	text := fmt.Sprintf("%s received", ref)
+	if v.Action == verdict.Quarantine {
+		text = fmt.Sprintf("%s held for a person to look at (%s: %s)", ref, v.Reason, verdict.Of(v.Reason).Text)
+	}
+	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: text}, v, nil
+}
+
+// again answers a message whose signature was seen before: with the first
+// answer if an MTA sent it again, else as a replay.
+func (a *arrival) again(seen, envelope string) (smtpd.Outcome, verdict.Verdict, error) {
+	before, ref, _ := strings.Cut(seen, " ")
+	if before != envelope {
+		return a.reject(a.in.o.Rules.Reasons.Decide(verdict.Replayed))
+	}
+	v := a.in.o.Rules.Reasons.Decide(verdict.Duplicate)
+	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: ref + " already received"}, v, nil
+}
+
+// signature names what may come only once: the signature, or for a message
+// without one its content.
+func (a *arrival) signature() string {
+	digest := a.message.Signature.Digest
+	if a.message.Signature.State == pgp.SignatureNone {
+		digest = sha256.Sum256(a.message.Entity)
+	}
+	return "sig:" + hex.EncodeToString(digest[:])
+}
+
+// envelope recognises the same message sent again by an MTA: the same envelope
+// and the same bytes behind the header, to which each hop may add.
+func (a *arrival) envelope() string {
+	_, body, _ := bytes.Cut(a.inbound.Raw, []byte("\r\n\r\n"))
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s\n", strings.ToLower(a.inbound.MailFrom), a.desk.ID, a.message.Outer.Get("Message-Id"))
+	h.Write(body)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// threads names the messages that this one answers.
+func (a *arrival) threads() []string {
+	var out []string
+	for _, field := range []string{"In-Reply-To", "References"} {
+		values, _ := a.message.Field(field)
+		for _, id := range MessageIDs(strings.Join(values, " "), 20) {
+			out = append(out, a.in.o.Vault.Name("thread", id))
+		}
+	}
+	return out
+}
+
+// MessageIDs returns the Message-IDs in a header value, the last limit of
+// them: those are nearest in the thread.
+func MessageIDs(value string, limit int) []string {
+	var out []string
+	for _, f := range strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' || r == '\n' }) {
+		if len(f) > 2 && len(f) <= 998 && f[0] == '<' && f[len(f)-1] == '>' {
+			out = append(out, f)
+		}
+	}
+	return out[max(0, len(out)-limit):]
+}
+
+// addresses returns the addr-specs of a header field; ok is false if it is not
+// a well-formed list.
+func addresses(values []string) (out []string, ok bool) {
+	for _, v := range values {
+		list, err := mail.ParseAddressList(v)
+		if err != nil {
+			return nil, false
+		}
+		for _, a := range list {
+			out = append(out, a.Address)
+		}
+	}
+	return out, true
+}

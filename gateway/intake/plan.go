@@ -1,0 +1,266 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"relais.example/gateway/mimeindex"
+	"relais.example/routing/classify"
+	"relais.example/routing/deadline"
+	"relais.example/routing/mailbox"
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+	"relais.example/routing/verdict"
+)
+
+// plan is what will be done with a message that is kept.
+type plan struct {
+	original string          // the message as it came, in the vault
+	attach   *attachment     // it belongs to a request that exists
+	open     []opening       // it opens these
+	stray    string          // folder, if it does neither
+	number   uint64          // highest running number used
+	views    map[string]view // by reference
+}
+
+// attachment adds the message to a request.
+type attachment struct {
+	ref     request.Reference
+	command request.Attach
+	folder  string
+}
+
+// opening is one request that the message opens.
+type opening struct {
+	command request.Open
+	folder  string
+}
+
+// refs lists the requests of the plan, or one empty reference.
+func (p plan) refs() []request.Reference {
+	switch {
+	case p.attach != nil:
+		return []request.Reference{p.attach.ref}
+	case p.stray != "":
+		return []request.Reference{""}
+	}
+	var out []request.Reference
+	for _, o := range p.open {
+		out = append(out, o.command.Ref)
+	}
+	return out
+}
+
+// folder returns where the message of ref is shown.
+func (p plan) folder(ref request.Reference) string {
+	if p.attach != nil {
+		return p.attach.folder
+	}
+	for _, o := range p.open {
+		if o.command.Ref == ref {
+			return o.folder
+		}
+	}
+	return p.stray
+}
+
+func (a *arrival) classify() {
+	index := mimeindex.Build(a.message.Entity)
+	headers := map[string][]string{}
+	for _, f := range a.message.Outer {
+		name := strings.ToLower(f.Name)
+		headers[name] = append(headers[name], f.Value)
+	}
+	a.class = a.in.o.Classifier.Classify(classify.Input{
+		Subject: a.subject(),
+		Body:    index.Reading(a.message.Entity, classify.MaxText),
+		Headers: headers,
+	})
+}
+
+func (a *arrival) subject() string {
+	if a.message.Protected.Get("Subject") != "" {
+		return a.message.Protected.Text("Subject")
+	}
+	return a.message.Outer.Text("Subject")
+}
+
+// plan decides what the message does: it belongs to a request, or opens one,
+// or two.
+func (a *arrival) plan(ctx context.Context, v verdict.Verdict, found queue.Found) (plan, error) {
+	p := plan{views: map[string]view{}}
+	held := v.Action == verdict.Quarantine
+	if !held {
+		parent, ok, err := a.parent(ctx, found)
+		if err != nil {
+			return p, err
+		}
+		if ok && a.belongsTo(parent) {
+			p.attach = a.attachTo(parent)
+			return p, nil
+		}
+		if a.class.Kinds[0] == request.Auto {
+			p.stray = mailbox.Triage
+			return p, nil
+		}
+		if ok {
+			err = a.openRequests(ctx, &p, found.Number, false, parent.Ref)
+			return p, err
+		}
+	}
+	err := a.openRequests(ctx, &p, found.Number, held, "")
+	return p, err
+}
+
+// parent finds the request that the message is about: by thread, or by a
+// reference that it quotes. It must be a request between us and the signer.
+func (a *arrival) parent(ctx context.Context, found queue.Found) (request.State, bool, error) {
+	candidates := slices.Clone(found.Threads)
+	slices.Reverse(candidates) // the nearest message of the thread first
+	for _, r := range a.class.References {
+		if ref, err := request.ParseReference(r); err == nil && len(candidates) < 30 {
+			candidates = append(candidates, ref)
+		}
+	}
+	for _, ref := range slices.Compact(candidates) {
+		s, err := a.queue.State(ctx, ref)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return s, false, err
+		}
+		if s.Peer == a.peer.ID && s.Status != request.StatusDiscarded {
+			return s, true, nil
+		}
+	}
+	return request.State{}, false, nil
+}
+
+// belongsTo reports whether the message goes on with the request instead of
+// opening another.
+func (a *arrival) belongsTo(parent request.State) bool {
+	kind := a.class.Kinds[0]
+	return parent.Direction == request.Sent || !kind.Asks() || kind == request.Unclassified
+}
+
+func (a *arrival) attachTo(parent request.State) *attachment {
+	kind := a.class.Kinds[0]
+	code, final, ack := a.reply()
+	if parent.Direction == request.Sent && kind != request.Auto && kind != request.FollowUp {
+		kind = request.Response
+	}
+	folder := mailbox.Inbox
+	if a.class.Emergency && kind != request.Response {
+		folder = mailbox.Emergency
+	}
+	return &attachment{ref: parent.Ref, folder: folder, command: request.Attach{
+		At: a.at, Kind: kind, Signer: a.fingerprint(), Code: code, Final: final, Ack: ack,
+	}}
+}
+
+// ReplyHeader carries, inside the signed part, what a reply is: "final" or
+// "interim", and the reply code if there is one.
+const ReplyHeader = "X-Relais-Reply"
+
+// reply reads what the answer says of itself. Without the header and without
+// a code only a person can tell whether it answers everything.
+func (a *arrival) reply() (code string, final, ack bool) {
+	if fields := strings.Fields(a.message.Protected.Get(ReplyHeader)); len(fields) > 0 {
+		if len(fields) > 1 && slices.Contains(classify.ReplyCodes(), fields[1]) {
+			code = fields[1]
+		}
+		return code, fields[0] == "final", true
+	}
+	code = a.class.ReplyCode
+	return code, code != "" && request.CodeFinal(code), true
+}
+
+func (a *arrival) fingerprint() string {
+	if a.message.Signature.Signer == nil || a.signer == nil {
+		return ""
+	}
+	return a.message.Signature.Signer.Fingerprint()
+}
+
+// openRequests plans one request for each thing that is asked.
+func (a *arrival) openRequests(ctx context.Context, p *plan, number uint64, held bool, parent request.Reference) error {
+	kinds := a.kinds()
+	for i, kind := range kinds {
+		if i > 0 {
+			found, err := a.queue.Arrive(ctx, a.at.Year(), nil, nil)
+			if err != nil {
+				return err
+			}
+			number = found.Number
+		}
+		p.number = max(p.number, number)
+		ref := request.NewReference(a.desk.ID, a.at.Year(), number)
+		if i > 0 {
+			parent = p.open[0].command.Ref
+		}
+		p.open = append(p.open, opening{folder: a.folder(kind, held), command: request.Open{
+			Ref: ref, At: a.at, By: "gateway", Direction: request.Received, Kind: kind, Emergency: a.class.Emergency,
+			Peer: a.peer.ID, Held: held, Signer: a.fingerprint(), Parent: parent, Deadlines: a.deadlines(kind, held),
+		}})
+	}
+	return nil
+}
+
+// kinds returns what the message asks, one or two kinds. What asks nothing
+// and belongs nowhere is for a person.
+func (a *arrival) kinds() []request.Kind {
+	var out []request.Kind
+	for _, k := range a.class.Kinds {
+		if k.Asks() && len(out) < 2 {
+			out = append(out, k)
+		}
+	}
+	if len(out) == 0 {
+		return []request.Kind{request.Unclassified}
+	}
+	if out[0] == request.Unclassified {
+		return out[:1]
+	}
+	return out
+}
+
+func (a *arrival) folder(kind request.Kind, held bool) string {
+	switch {
+	case held:
+		return mailbox.Quarantine
+	case a.class.Emergency, a.class.ClaimsEmergency:
+		return mailbox.Emergency // a claimed emergency always reaches a person at once
+	case kind == request.Unclassified:
+		return mailbox.Triage
+	}
+	return mailbox.Inbox
+}
+
+func (a *arrival) deadlines(kind request.Kind, held bool) []request.Deadline {
+	clocks := a.in.o.Clocks
+	switch {
+	case held:
+		return clocks.Arm(clocks.On(deadline.EventQuarantined, kind, a.class.Emergency, deadline.Received, a.at))
+	case kind == request.Unclassified:
+		return clocks.Arm(clocks.Shortest(a.candidates(), a.class.Emergency, deadline.Received, a.at))
+	}
+	return clocks.Arm(clocks.For(kind, a.class.Emergency, deadline.Received, a.at))
+}
+
+// candidates are the kinds whose shortest clock runs in triage.
+func (a *arrival) candidates() []request.Kind {
+	out := []request.Kind{request.Unclassified}
+	for _, c := range a.class.Candidates {
+		if c.Kind.Asks() {
+			out = append(out, c.Kind)
+		}
+	}
+	return out
+}
+
+// remember is how long a signature is known: longer than any is accepted.
+func (a *arrival) remember() time.Time { return a.at.Add(a.in.o.Rules.MaxAge + 30*24*time.Hour) }

@@ -1,0 +1,112 @@
+package intake
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+	"relais.example/routing/verdict"
+)
+
+// view is what staff see of a message, stored.
+type view struct {
+	item string
+	size int64
+}
+
+// store puts the message as it came, and what staff will see of it, into the
+// vault. It returns when all of it is durable.
+func (a *arrival) store(ctx context.Context, v verdict.Verdict, p plan) error {
+	bodies := [][]byte{a.inbound.Raw}
+	for _, ref := range p.refs() {
+		bodies = append(bodies, a.render(v, p, ref))
+	}
+	names, err := a.in.o.Vault.Put(ctx, bodies...)
+	if err != nil {
+		return err
+	}
+	p.views["original"] = view{names[0], int64(len(bodies[0]))}
+	for i, ref := range p.refs() {
+		p.views[string(ref)] = view{names[i+1], int64(len(bodies[i+1]))}
+	}
+	return nil
+}
+
+// commit makes the message part of the desk's history.
+func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, envelope string) (request.Reference, error) {
+	refs := p.refs()
+	original := p.views["original"].item
+	_, err := a.queue.Commit(ctx, func(tx *queue.Tx) error {
+		tx.By("gateway")
+		tx.Once(once, envelope+" "+string(refs[0]), a.remember())
+		if p.number > 0 {
+			tx.Number(a.at.Year(), p.number)
+		}
+		if id := a.messageID(); id != "" && refs[0] != "" {
+			tx.Thread(a.in.o.Vault.Name("thread", id), refs[0])
+		}
+		for _, o := range p.open {
+			c := o.command
+			c.Reason, c.Message = string(v.Reason), original
+			if err := tx.Open(c); err != nil {
+				return err
+			}
+		}
+		if p.attach != nil {
+			c := p.attach.command
+			c.Message = original
+			if err := tx.Do(p.attach.ref, c); err != nil {
+				return err
+			}
+		}
+		for _, ref := range refs {
+			stored := p.views[string(ref)]
+			tx.Mail(queue.Mail{
+				Op: queue.MailAdd, Folder: p.folder(ref), Item: stored.item, Size: stored.size,
+				Received: a.at, Flags: a.keywords(v, p, ref), Request: string(ref),
+			})
+		}
+		if v.Action == verdict.Accept && a.desk.Acknowledge && len(p.open) > 0 && p.open[0].command.Kind != request.Ping {
+			tx.Out(queue.Out{
+				Op: queue.OutQueue, ID: queue.NewID(), To: a.peer.ID, Request: refs[0],
+				Purpose: queue.PurposeAck, Code: request.CodeAckReceived, Since: a.at, At: a.at,
+			})
+		}
+		return nil
+	})
+	return refs[0], err
+}
+
+func (a *arrival) messageID() string {
+	values, _ := a.message.Field("Message-Id")
+	if ids := MessageIDs(strings.Join(values, " "), 1); len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// Keywords that staff can filter on.
+const (
+	KeywordEmergency = "$Emergency"
+	KeywordDueSoon   = "$DueSoon"
+	KeywordOverdue   = "$Overdue"
+	keywordKind      = "$Kind-"
+	keywordVerdict   = "$Verdict-"
+)
+
+func (a *arrival) keywords(v verdict.Verdict, p plan, ref request.Reference) []string {
+	out := []string{keywordVerdict + string(v.Reason)}
+	if a.class.Emergency || a.class.ClaimsEmergency {
+		out = append(out, KeywordEmergency)
+	}
+	i := slices.IndexFunc(p.open, func(o opening) bool { return o.command.Ref == ref })
+	switch {
+	case p.attach != nil:
+		out = append(out, keywordKind+string(p.attach.command.Kind))
+	case i >= 0:
+		out = append(out, keywordKind+string(p.open[i].command.Kind))
+	}
+	return out
+}

@@ -1,0 +1,289 @@
+// Package reply takes what staff write: it finds the request that a message
+// answers, or opens a sent one, seals the message with the desk's key for the
+// contact point it goes to, and queues it.
+package reply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"relais.example/crypto/pgp"
+	"relais.example/gateway/accounts"
+	"relais.example/gateway/intake"
+	"relais.example/gateway/mimeindex"
+	"relais.example/gateway/smtpd"
+	"relais.example/gateway/vault"
+	"relais.example/routing/classify"
+	"relais.example/routing/deadline"
+	"relais.example/routing/directory"
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+)
+
+// Desk is what reply needs to know of a desk.
+type Desk struct {
+	ID  string
+	Key *pgp.Key // signs
+}
+
+// Options configure New. Every field but Log is required.
+type Options struct {
+	Hostname   string
+	Desks      []Desk
+	Accounts   *accounts.Set
+	Directory  func() *directory.Directory
+	Queue      *queue.Queue
+	Vault      *vault.Vault
+	Classifier *classify.Classifier
+	Clocks     *deadline.Clocks
+	Keys       pgp.Policy
+	Log        *slog.Logger
+	Login      func(result string) // told "ok", "wrong", "throttled" or "busy"
+}
+
+// Reply is the submission side of the gateway; it implements
+// [smtpd.Submitter].
+type Reply struct {
+	o     Options
+	desks map[string]Desk
+}
+
+// New returns a Reply.
+func New(o Options) *Reply {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Login == nil {
+		o.Login = func(string) {}
+	}
+	r := &Reply{o: o, desks: map[string]Desk{}}
+	for _, d := range o.Desks {
+		r.desks[d.ID] = d
+	}
+	return r
+}
+
+// Authenticate implements [smtpd.Submitter].
+func (r *Reply) Authenticate(ctx context.Context, user, password, remote string) (any, error) {
+	a, err := r.o.Accounts.Authenticate(ctx, user, password, remote)
+	var throttled *accounts.ThrottledError
+	switch {
+	case err == nil:
+		r.o.Login("ok")
+		return a, nil
+	case errors.As(err, &throttled):
+		r.o.Login("throttled")
+		return nil, fmt.Errorf("%w: %w", smtpd.ErrTemporary, err)
+	case errors.Is(err, accounts.ErrBusy):
+		r.o.Login("busy")
+		return nil, fmt.Errorf("%w: %w", smtpd.ErrTemporary, err)
+	}
+	r.o.Login("wrong")
+	return nil, err
+}
+
+// MaySend implements [smtpd.Submitter]: staff send as their desk, or as
+// themselves where the staff file lists their address.
+func (r *Reply) MaySend(account any, mailFrom string) error {
+	a := account.(accounts.Account)
+	if !a.Role.MayAnswer() {
+		return fmt.Errorf("the role %s may not send", a.Role)
+	}
+	if a.Address != "" && strings.EqualFold(a.Address, mailFrom) {
+		return nil
+	}
+	cp, ok := r.o.Directory().ByAddress(mailFrom)
+	if ok && cp.ID == a.Desk {
+		return nil
+	}
+	return fmt.Errorf("you may send only as your desk %s; set that as the sender address in your mail program", r.deskAddress(a.Desk))
+}
+
+// Submit implements [smtpd.Submitter].
+func (r *Reply) Submit(ctx context.Context, account any, m smtpd.Submission) (smtpd.Outcome, error) {
+	a := account.(accounts.Account)
+	l := &letter{r: r, account: a, submission: m, at: m.Received.UTC().Truncate(time.Microsecond)}
+	outcome, err := l.process(ctx)
+	var refused *refusal
+	if errors.As(err, &refused) {
+		r.o.Log.Info("submission refused", "desk", a.Desk, "user", a.User, "status", refused.status)
+		return smtpd.Outcome{Code: refused.code, Status: refused.status, Text: refused.text}, nil
+	}
+	if err != nil {
+		r.o.Log.Error("submission not taken; the mail program was asked to try again", "desk", a.Desk, "error", err)
+	}
+	return outcome, err
+}
+
+// refusal is an answer to the person who pressed Send.
+type refusal struct {
+	code         int
+	status, text string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+func refuse(status, format string, args ...any) error {
+	return &refusal{550, status, fmt.Sprintf(format, args...)}
+}
+
+// letter is one submitted message on its way out.
+type letter struct {
+	r          *Reply
+	account    accounts.Account
+	submission smtpd.Submission
+	at         time.Time
+
+	desk   Desk
+	queue  *queue.Desk
+	index  *mimeindex.Index
+	fields map[string]string // first value of each header field, lower-case names
+	to     []*directory.ContactPoint
+	class  classify.Result
+}
+
+func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
+	var ok bool
+	if l.desk, ok = l.r.desks[l.account.Desk]; !ok {
+		return smtpd.Outcome{}, refuse("5.7.1", "your desk %s is not served here", l.account.Desk)
+	}
+	l.queue, _ = l.r.o.Queue.Desk(l.desk.ID)
+	if err := l.read(); err != nil {
+		return smtpd.Outcome{}, err
+	}
+	if err := l.recipients(); err != nil {
+		return smtpd.Outcome{}, err
+	}
+	found, err := l.queue.Arrive(ctx, l.at.Year(), nil, l.threads())
+	if err != nil {
+		return smtpd.Outcome{}, err
+	}
+	parent, answers, err := l.parent(ctx, found)
+	if err != nil {
+		return smtpd.Outcome{}, err
+	}
+	if answers {
+		if len(l.to) > 1 || l.to[0].ID != parent.Peer {
+			return smtpd.Outcome{}, refuse("5.7.1", "an answer to %s goes to %s only; write a message of its own to the others", parent.Ref, parent.Peer)
+		}
+		return l.answer(ctx, parent)
+	}
+	var done []string
+	for i, cp := range l.to {
+		if i > 0 {
+			if found, err = l.queue.Arrive(ctx, l.at.Year(), nil, nil); err != nil {
+				return smtpd.Outcome{}, err
+			}
+		}
+		ref, err := l.ask(ctx, cp, found.Number)
+		if err != nil {
+			return smtpd.Outcome{}, err
+		}
+		done = append(done, fmt.Sprintf("%s to %s", ref, cp.ID))
+	}
+	return queued(strings.Join(done, ", ")), nil
+}
+
+func queued(what string) smtpd.Outcome {
+	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: what + " signed, encrypted and queued"}
+}
+
+// read takes the message apart.
+func (l *letter) read() error {
+	l.index = mimeindex.Build(l.submission.Raw)
+	l.fields = map[string]string{}
+	from := 0
+	l.index.Header(l.submission.Raw, func(name, value string) bool {
+		name = strings.ToLower(name)
+		if _, twice := l.fields[name]; !twice {
+			l.fields[name] = value
+		}
+		if name == "from" {
+			from++
+		}
+		return true
+	})
+	if from != 1 {
+		return refuse("5.6.0", "the message must have one From")
+	}
+	sender, err := mail.ParseAddress(l.fields["from"])
+	if err != nil {
+		return refuse("5.6.0", "the From of the message is not one address")
+	}
+	if err := l.r.MaySend(l.account, sender.Address); err != nil {
+		return refuse("5.7.1", "%s", err)
+	}
+	l.class = l.r.o.Classifier.Classify(classify.Input{
+		Subject: l.fields["subject"],
+		Body:    l.index.Reading(l.submission.Raw, classify.MaxText),
+	})
+	return nil
+}
+
+// recipients finds the contact points that the message goes to: each address
+// of the envelope, Bcc included, must be listed.
+func (l *letter) recipients() error {
+	for _, addr := range l.submission.RcptTo {
+		cp, ok := l.r.o.Directory().ByAddress(addr)
+		if !ok {
+			return refuse("5.1.1", "%s is not in the Directory; relais sends to contact points only", addr)
+		}
+		if cp.ID == l.desk.ID {
+			continue // a copy to the own desk: the folder Sent has one
+		}
+		if !slices.ContainsFunc(l.to, func(c *directory.ContactPoint) bool { return c.ID == cp.ID }) {
+			l.to = append(l.to, cp)
+		}
+	}
+	if len(l.to) == 0 {
+		return refuse("5.5.4", "the message has no recipient other than your own desk")
+	}
+	return nil
+}
+
+func (l *letter) threads() []string {
+	var out []string
+	for _, field := range []string{"in-reply-to", "references"} {
+		for _, id := range intake.MessageIDs(l.fields[field], 20) {
+			out = append(out, l.r.o.Vault.Name("thread", id))
+		}
+	}
+	return out
+}
+
+// parent finds the request that the message answers: the reference in the
+// subject is what a person sees and counts first, then the thread.
+func (l *letter) parent(ctx context.Context, found queue.Found) (request.State, bool, error) {
+	candidates := request.FindReferences(l.fields["subject"], 5)
+	quoted := len(candidates)
+	threads := slices.Clone(found.Threads)
+	slices.Reverse(threads)
+	for i, ref := range append(candidates, threads...) {
+		s, err := l.queue.State(ctx, ref)
+		if errors.Is(err, queue.ErrNotFound) {
+			if i < quoted && ref.ContactPoint() == l.desk.ID {
+				return s, false, refuse("5.5.4", "%s is not a request of your desk; correct the reference in the subject", ref)
+			}
+			continue
+		}
+		if err != nil {
+			return s, false, err
+		}
+		return s, true, nil
+	}
+	return request.State{}, false, nil
+}
+
+func (r *Reply) deskAddress(id string) string {
+	cp, ok := r.o.Directory().ContactPoint(id)
+	if !ok || len(cp.Addresses) == 0 {
+		return id
+	}
+	return cp.Addresses[0]
+}

@@ -1,0 +1,223 @@
+package reply
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/mail"
+	"strings"
+	"time"
+
+	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/intake"
+	"relais.example/gateway/smtpd"
+	"relais.example/routing/deadline"
+	"relais.example/routing/directory"
+	"relais.example/routing/mailbox"
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+)
+
+// answer sends the message as an answer to a request.
+func (l *letter) answer(ctx context.Context, parent request.State) (smtpd.Outcome, error) {
+	code := l.class.ReplyCode
+	final := parent.Direction == request.Received && request.CodeFinal(code)
+	out := l.newOut(l.to[0], parent.Ref, queue.PurposeMessage)
+	if final {
+		out.Purpose = queue.PurposeReply
+	}
+	out.Code, out.Until = code, l.class.Until
+	said := "interim"
+	if final {
+		said = "final"
+	}
+	subject := l.fields["subject"]
+	if !strings.Contains(subject, string(parent.Ref)) {
+		subject = fmt.Sprintf("[%s] %s", parent.Ref, subject)
+	}
+	copyItem, size, err := l.seal(ctx, &out, subject, [][2]string{{intake.ReplyHeader, strings.TrimSpace(said + " " + code)}})
+	if err != nil {
+		return smtpd.Outcome{}, err
+	}
+	_, err = l.queue.Commit(ctx, func(tx *queue.Tx) error {
+		tx.By(l.account.User)
+		command := request.Reply{
+			At: l.at, By: l.account.User, Code: code, Final: final, Waits: request.CodeWaits(code), Out: out.ID, Message: copyItem,
+		}
+		if err := tx.Do(parent.Ref, command); err != nil {
+			return err
+		}
+		tx.Out(out)
+		l.remember(tx, out, parent.Ref)
+		l.mails(tx, parent.Ref, copyItem, size, command.Waits)
+		return nil
+	})
+	if errors.Is(err, request.ErrNotAllowed) {
+		return smtpd.Outcome{}, refuse("5.7.1", "%s", err)
+	}
+	if err != nil {
+		return smtpd.Outcome{}, err
+	}
+	return queued(fmt.Sprintf("answer to %s for %s", parent.Ref, l.to[0].ID)), nil
+}
+
+// ask sends the message as a request of the desk.
+func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint, number uint64) (request.Reference, error) {
+	ref := request.NewReference(l.desk.ID, l.at.Year(), number)
+	kind := l.class.Kinds[0]
+	if !kind.Asks() {
+		kind = request.Unclassified
+	}
+	out := l.newOut(cp, ref, queue.PurposeRequest)
+	item, size, err := l.seal(ctx, &out, fmt.Sprintf("[%s] %s", ref, l.fields["subject"]), nil)
+	if err != nil {
+		return "", err
+	}
+	clocks := l.r.o.Clocks
+	_, err = l.queue.Commit(ctx, func(tx *queue.Tx) error {
+		tx.By(l.account.User)
+		tx.Number(l.at.Year(), number)
+		err := tx.Open(request.Open{
+			Ref: ref, At: l.at, By: l.account.User, Direction: request.Sent, Kind: kind, Emergency: l.class.Emergency,
+			Peer: cp.ID, Message: item, Out: out.ID,
+			Deadlines: clocks.Arm(clocks.For(kind, l.class.Emergency, deadline.Sent, l.at)),
+		})
+		if err != nil {
+			return err
+		}
+		tx.Out(out)
+		l.remember(tx, out, ref)
+		l.mails(tx, ref, item, size, false)
+		return nil
+	})
+	return ref, err
+}
+
+func (l *letter) newOut(cp *directory.ContactPoint, ref request.Reference, purpose string) queue.Out {
+	return queue.Out{Op: queue.OutQueue, ID: queue.NewID(), To: cp.ID, Request: ref, Purpose: purpose, Since: l.at, At: l.at}
+}
+
+// seal signs and encrypts the message for the contact point of out, stores it
+// as out.Item, and stores the copy for the folder Sent.
+func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra [][2]string) (item string, size int64, err error) {
+	cp, ok := l.r.o.Directory().ContactPoint(out.To)
+	if !ok {
+		return "", 0, refuse("5.1.1", "%s is no longer in the Directory", out.To)
+	}
+	certificates, err := cp.EncryptionCertificates(l.at, l.r.o.Keys)
+	if err != nil {
+		return "", 0, refuse("5.7.1", "cannot encrypt to %s: %s", cp.ID, oneLine(err))
+	}
+	draft, err := l.draft(*out, cp, subject)
+	if err != nil {
+		return "", 0, err
+	}
+	draft.Extra = append(draft.Extra, extra...)
+	sealed, err := pgpmime.Seal(draft, l.desk.Key, certificates, l.at)
+	if err != nil {
+		return "", 0, refuse("5.6.0", "the message cannot be sealed: %s", oneLine(err))
+	}
+	copied := l.sentCopy(*out, subject)
+	names, err := l.r.o.Vault.Put(ctx, sealed, copied)
+	if err != nil {
+		return "", 0, err
+	}
+	out.Item = names[0]
+	return names[1], int64(len(copied)), nil
+}
+
+// draft keeps of the message what may leave: subject, thread and content. The
+// sender is the desk; names of mail programs, hosts and Bcc stay here.
+func (l *letter) draft(out queue.Out, cp *directory.ContactPoint, subject string) (pgpmime.Draft, error) {
+	d := pgpmime.Draft{
+		From: l.r.deskAddress(l.desk.ID), To: []string{cp.Addresses[0]}, Subject: subject, Date: l.at,
+		MessageID: MessageID(out, l.r.o.Hostname), References: intake.MessageIDs(l.fields["references"], 20),
+	}
+	if ids := intake.MessageIDs(l.fields["in-reply-to"], 1); len(ids) > 0 {
+		d.InReplyTo = ids[0]
+	}
+	d.ContentType = l.fields["content-type"]
+	root := l.index.Root
+	if root.IsMultipart() {
+		d.Body = l.submission.Raw[root.BodyStart:root.End]
+		return d, nil
+	}
+	if len(root.Parts) > 0 { // message/rfc822 as the whole content
+		d.ContentType, d.Body = "message/rfc822", l.submission.Raw[root.BodyStart:root.End]
+		return d, nil
+	}
+	body, err := l.index.Binary(l.submission.Raw, []int{1})
+	if err != nil {
+		return d, refuse("5.6.0", "the content encoding of the message is not known")
+	}
+	d.Body = body
+	return d, nil
+}
+
+// MessageID is the Message-ID of an outgoing message. It depends on nothing
+// but the message's place in the outbox, so that a second attempt after a lost
+// reply is recognised as the same message.
+func MessageID(out queue.Out, hostname string) string {
+	return "<" + out.ID + "@" + hostname + ">"
+}
+
+// remember ties the Message-IDs to the request: ours, which the other side
+// will answer, and the mail program's, which colleagues will.
+func (l *letter) remember(tx *queue.Tx, out queue.Out, ref request.Reference) {
+	tx.Thread(l.r.o.Vault.Name("thread", MessageID(out, l.r.o.Hostname)), ref)
+	for _, id := range intake.MessageIDs(l.fields["message-id"], 1) {
+		tx.Thread(l.r.o.Vault.Name("thread", id), ref)
+	}
+}
+
+// mails puts the copy into Sent, marks what was answered, and moves it to
+// Waiting if the requester was asked something.
+func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size int64, waits bool) {
+	tx.Mail(queue.Mail{
+		Op: queue.MailAdd, Folder: mailbox.Sent, Item: item, Size: size, Received: l.at, Flags: []string{`\Seen`}, Request: string(ref),
+	})
+	for _, at := range l.queue.Where(ref) {
+		if at.Folder == mailbox.Sent {
+			continue
+		}
+		tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: at.Folder, UID: at.UID, Flags: []string{`\Answered`}})
+		if waits && at.Folder != mailbox.Waiting && at.Folder != mailbox.Archive {
+			tx.Move(at, mailbox.Waiting)
+		}
+	}
+}
+
+// sentCopy is the message as it was written, with our reference.
+func (l *letter) sentCopy(out queue.Out, subject string) []byte {
+	var b bytes.Buffer
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, strings.NewReplacer("\r", "", "\n", "").Replace(value))
+		}
+	}
+	field("From", (&mail.Address{Name: l.account.Name, Address: l.r.deskAddress(l.desk.ID)}).String())
+	field("To", l.to[0].Addresses[0])
+	field("Date", l.at.Format(time.RFC1123Z))
+	field("Subject", mime.QEncoding.Encode("utf-8", subject))
+	field("Message-Id", l.fields["message-id"])
+	field("In-Reply-To", l.fields["in-reply-to"])
+	field("References", l.fields["references"])
+	field(intake.HeaderPrefix+"Reference", string(out.Request))
+	field(intake.HeaderPrefix+"Sent-By", l.account.User)
+	field(intake.HeaderPrefix+"Sent-As", MessageID(out, l.r.o.Hostname)+"; signed by "+l.desk.Key.Certificate().Fingerprint()+"; encrypted to "+out.To)
+	field(intake.HeaderPrefix+"Reply-Code", out.Code)
+	field("MIME-Version", "1.0")
+	root := l.index.Root
+	for _, name := range []string{"content-type", "content-transfer-encoding"} {
+		field(name, l.fields[name])
+	}
+	b.WriteString("\r\n")
+	b.Write(l.submission.Raw[root.BodyStart:root.End])
+	return b.Bytes()
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

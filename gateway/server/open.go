@@ -1,0 +1,385 @@
+package server
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"relais.example/crypto/pgp"
+	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/accounts"
+	"relais.example/gateway/config"
+	"relais.example/gateway/imapd"
+	"relais.example/gateway/inbox"
+	"relais.example/gateway/intake"
+	"relais.example/gateway/metrics"
+	"relais.example/gateway/notice"
+	"relais.example/gateway/relay"
+	"relais.example/gateway/reply"
+	"relais.example/gateway/smtpd"
+	"relais.example/gateway/smtpout"
+	"relais.example/gateway/timers"
+	"relais.example/gateway/vault"
+	"relais.example/routing/classify"
+	"relais.example/routing/deadline"
+	"relais.example/routing/directory"
+	"relais.example/routing/queue"
+)
+
+// open builds the parts from the bottom up.
+func (s *Server) open(version string) error {
+	c := s.c
+	desks := deskIDs(c)
+	s.metrics = metrics.New(version, desks)
+	keys, err := readKeys(c)
+	if err != nil {
+		return err
+	}
+	if err := s.openDirectory(keys); err != nil {
+		return err
+	}
+	classifier, clocks, err := rules(c)
+	if err != nil {
+		return err
+	}
+	if s.accounts, err = accounts.Open(c.StaffFile, accounts.Options{Failures: c.Limits.LoginFailures, Lockout: c.Limits.LoginLockout}); err != nil {
+		return err
+	}
+	s.certificate = &certificate{certFile: c.TLS.CertificateFile, keyFile: c.TLS.KeyFile}
+	if err := s.certificate.load(); err != nil {
+		return err
+	}
+	vaultKey, err := readVaultKey(c.VaultKeyFile())
+	if err != nil {
+		return err
+	}
+	if s.vault, err = vault.Open(filepath.Join(c.DataDir, "vault"), vaultKey, nil); err != nil {
+		return err
+	}
+	if err := s.openQueue(desks); err != nil {
+		return err
+	}
+	notices := &notice.Writer{Hostname: c.Hostname, Vault: s.vault}
+	s.timers = timers.Options{Queue: s.queue, Notices: notices, Every: time.Second, Log: s.log, Observe: s.metrics.Timer}
+	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, RedisUp: func() bool { return s.queue.Ready() == nil }})
+	s.http = s.serveHTTP()
+
+	policy := keyPolicy(c)
+	in := intake.New(intake.Options{
+		Hostname: c.Hostname, Desks: intakeDesks(c, keys), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
+		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Log: s.log, Observe: s.metrics.Received,
+	})
+	out := reply.New(reply.Options{
+		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
+		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.metrics.Login("submission"),
+	})
+	if err := s.openRelay(out, notices, clocks, desks); err != nil {
+		return err
+	}
+	store := &inbox.Store{Accounts: s.accounts, Queue: s.queue, Vault: s.vault, Clocks: clocks, Login: s.metrics.Login("imap")}
+	return s.openPorts(in, out, store)
+}
+
+func deskIDs(c *config.Config) []string {
+	var out []string
+	for _, d := range c.Desks {
+		out = append(out, d.ID)
+	}
+	return out
+}
+
+// readKeys reads the private keys of the desks; the first of a desk signs.
+func readKeys(c *config.Config) (map[string][]*pgp.Key, error) {
+	out := map[string][]*pgp.Key{}
+	for _, d := range c.Desks {
+		var passphrase []byte
+		if d.PassphraseFile != "" {
+			b, err := os.ReadFile(d.PassphraseFile)
+			if err != nil {
+				return nil, fmt.Errorf("desk %s: reading passphrase: %w", d.ID, err)
+			}
+			passphrase = []byte(strings.TrimRight(string(b), "\r\n"))
+		}
+		for _, path := range d.KeyFiles {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("desk %s: reading key: %w", d.ID, err)
+			}
+			k, err := pgp.ReadKey(b, passphrase)
+			if err != nil {
+				return nil, fmt.Errorf("desk %s: %s: %w", d.ID, path, err)
+			}
+			out[d.ID] = append(out[d.ID], k)
+		}
+	}
+	return out, nil
+}
+
+// openDirectory opens the Directory and checks that it knows the desks with
+// the keys that they have here.
+func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
+	b, err := os.ReadFile(s.c.Directory.AuthorityFile)
+	if err != nil {
+		return fmt.Errorf("directory authority: %w", err)
+	}
+	certs, err := pgp.ParseCertificates(b)
+	if err != nil || len(certs) != 1 {
+		return fmt.Errorf("directory authority: %s must hold one certificate: %w", s.c.Directory.AuthorityFile, err)
+	}
+	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
+		return err
+	}
+	current := s.directory.Current()
+	for _, d := range s.c.Desks {
+		if _, ok := current.ContactPoint(d.ID); !ok {
+			return fmt.Errorf("desk %s: the Directory (version %d) has no such contact point", d.ID, current.Version())
+		}
+		fpr := keys[d.ID][0].Certificate().Fingerprint()
+		if cp, ok := current.BySigner(fpr); !ok || cp.ID != d.ID {
+			return fmt.Errorf("desk %s: the Directory (version %d) does not list its key %s; nobody could verify what the desk sends: have the Directory authority add it", d.ID, current.Version(), fpr)
+		}
+	}
+	for _, w := range current.Warnings(time.Now(), keyPolicy(s.c)) {
+		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
+	}
+	return nil
+}
+
+func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
+	classifier, err := classify.Default()
+	if c.VocabularyDir != "" {
+		classifier, err = classify.Load(c.VocabularyDir)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	clocks, err := deadline.Default()
+	if c.ClocksFile != "" {
+		clocks, err = deadline.Load(c.ClocksFile)
+	}
+	return classifier, clocks, err
+}
+
+// readVaultKey reads the key of the vault, and makes one at the first start.
+func readVaultKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err == nil {
+		return key, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("vault key: %w", err)
+	}
+	dir := filepath.Dir(path)
+	if found, _ := filepath.Glob(filepath.Join(dir, "vault", "*")); len(found) > 0 {
+		return nil, fmt.Errorf("vault key: %s is missing but the vault holds bodies; put the key back from its backup", path)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("vault key: %w", err)
+	}
+	key = make([]byte, vault.KeySize)
+	rand.Read(key)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("vault key: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.Write(key); err != nil {
+		return nil, fmt.Errorf("vault key: %w", err)
+	}
+	return key, f.Sync()
+}
+
+func (s *Server) openQueue(desks []string) error {
+	client, err := s.dialRedis()
+	if err != nil {
+		return err
+	}
+	s.queue, err = queue.Open(queue.Options{
+		Client: client, Embedded: s.c.Redis.Embedded(), MaxOpen: s.c.Redis.MaxOpenEmbedded, JournalDir: s.c.Journal.Dir,
+		Desks: desks, StreamKeep: s.c.Redis.StreamMaxEvents, Timeout: 2 * s.c.Redis.Timeout, Log: s.log,
+		ObserveSync: s.metrics.Synced, OnReplayed: s.metrics.Replayed,
+		OnApplied: func(desk string, r queue.Record) {
+			s.metrics.Applied(r)
+			if relay := s.relay.Load(); relay != nil && len(r.Out) > 0 {
+				relay.Wake(desk)
+			}
+		},
+	})
+	return err
+}
+
+func (s *Server) dialRedis() (redis.UniversalClient, error) {
+	r := s.c.Redis
+	if r.Embedded() {
+		client, stop := queue.Embedded()
+		s.stopRedis = stop
+		return client, nil
+	}
+	password := ""
+	if r.PasswordFile != "" {
+		b, err := os.ReadFile(r.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("redis: reading password: %w", err)
+		}
+		password = strings.TrimRight(string(b), "\r\n")
+	}
+	var tlsConfig *tls.Config
+	if r.CAFile != "" {
+		pool, err := readPool(r.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+		tlsConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	client, err := queue.Dial(r.URL, r.Username, password, tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	s.stopRedis = func() { client.Close() }
+	return client, nil
+}
+
+func readPool(path string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s: no certificate in PEM form", path)
+	}
+	return pool, nil
+}
+
+func keyPolicy(c *config.Config) pgp.Policy {
+	p := pgp.DefaultPolicy()
+	p.MinRSABits = c.Policy.MinRSABits
+	p.RejectSHA1SelfSignatures = c.Policy.RejectSHA1Certificates
+	p.ClockTolerance = c.Policy.ClockTolerance
+	return p
+}
+
+func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
+	l := c.Limits
+	limits := pgpmime.DefaultLimits()
+	limits.MaxPlaintext, limits.MaxDepth, limits.MaxParts, limits.MaxHeaderBytes = l.PlaintextSize, l.MIMEDepth, l.MIMEParts, int(l.HeaderSize)
+	return intake.Rules{
+		Reasons: c.Policy.Verdicts(), Window: c.Policy.SignatureWindow, MaxAge: c.Policy.SignatureMaxAge,
+		ClockTolerance: c.Policy.ClockTolerance, Keys: keys, Limits: limits,
+	}
+}
+
+func intakeDesks(c *config.Config, keys map[string][]*pgp.Key) []intake.Desk {
+	var out []intake.Desk
+	for _, d := range c.Desks {
+		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge})
+	}
+	return out
+}
+
+func replyDesks(c *config.Config, keys map[string][]*pgp.Key) []reply.Desk {
+	var out []reply.Desk
+	for _, d := range c.Desks {
+		out = append(out, reply.Desk{ID: d.ID, Key: keys[d.ID][0]})
+	}
+	return out
+}
+
+func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *deadline.Clocks, desks []string) error {
+	c := s.c.Relay
+	o := relay.Options{
+		Helo: s.c.HeloName(), Desks: desks, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault, Clocks: clocks,
+		NextHops: map[string]smtpout.Hop{}, MXPolicy: smtpout.TLSPolicy{Security: smtpout.Security(c.TLS)},
+		Retry: c.Retry, GiveUp: c.GiveUpAfter, Acknowledge: out.Acknowledgement, Notices: notices, Log: s.log, Observe: s.metrics.Relayed,
+	}
+	if c.CAFile != "" {
+		pool, err := readPool(c.CAFile)
+		if err != nil {
+			return fmt.Errorf("relay.ca_file: %w", err)
+		}
+		o.MXPolicy.CAs = pool
+	}
+	for _, n := range c.NextHops {
+		hop, err := nextHop(n.Address, n.TLS, n.CAFile, n.CertificateSHA256)
+		if err != nil {
+			return fmt.Errorf("relay.next_hops: %s: %w", n.ContactPoint, err)
+		}
+		o.NextHops[n.ContactPoint] = hop
+	}
+	if h := c.Smarthost; h.Address != "" {
+		hop, err := nextHop(h.Address, h.TLS, h.CAFile, h.CertificateSHA256)
+		if err != nil {
+			return fmt.Errorf("relay.smarthost: %w", err)
+		}
+		hop.Username = h.User
+		if h.PasswordFile != "" {
+			b, err := os.ReadFile(h.PasswordFile)
+			if err != nil {
+				return fmt.Errorf("relay.smarthost: reading password: %w", err)
+			}
+			hop.Password = strings.TrimRight(string(b), "\r\n")
+		}
+		o.Smarthost = &hop
+	}
+	s.relay.Store(relay.New(o))
+	return nil
+}
+
+func nextHop(address, security, caFile, sha256 string) (smtpout.Hop, error) {
+	host, port, implicit := config.SplitAddress(address)
+	hop := smtpout.Hop{Host: host, Port: port, ImplicitTLS: implicit, TLS: smtpout.TLSPolicy{Security: smtpout.Security(security)}}
+	if sha256 != "" {
+		hop.TLS.Fingerprints = []string{sha256}
+	}
+	if caFile != "" {
+		pool, err := readPool(caFile)
+		if err != nil {
+			return hop, err
+		}
+		hop.TLS.CAs = pool
+	}
+	return hop, nil
+}
+
+func (s *Server) openPorts(in *intake.Intake, out *reply.Reply, store *inbox.Store) error {
+	l := s.c.Limits
+	limits := smtpd.DefaultLimits()
+	limits.MessageBytes, limits.Recipients = l.MessageSize, l.Recipients
+	limits.Connections, limits.ConnectionsPerIP, limits.ReadTimeout = l.Connections, l.ConnectionsPerIP, l.SMTPTimeout
+	limits.ConcurrentMessages = l.ReceiveConcurrency
+	if limits.ConcurrentMessages == 0 {
+		// Most of a message's time is waiting for the disk, so that more than
+		// one per processor keeps them busy.
+		limits.ConcurrentMessages = 32 * runtime.GOMAXPROCS(0)
+	}
+	var err error
+	s.mx, err = smtpd.NewMX(in, smtpd.Options{
+		Hostname: s.c.Hostname, TLS: s.certificate.config(), Limits: limits, Log: s.log,
+		Observe: s.metrics.SMTP("mx", smtpd.EventConnection, smtpd.EventDisconnection),
+	})
+	if err != nil {
+		return err
+	}
+	s.submission, err = smtpd.NewSubmission(out, smtpd.Options{
+		Hostname: s.c.Hostname, TLS: s.certificate.config(), Limits: limits, Log: s.log,
+		Observe: s.metrics.SMTP("submission", smtpd.EventConnection, smtpd.EventDisconnection),
+	})
+	if err != nil {
+		return err
+	}
+	s.imap = imapd.New(imapd.Options{
+		Store: store, TLS: s.certificate.config(), Log: s.log, Observe: s.metrics.IMAP(),
+		Keyword:         imapd.ReserveKeywords("$Verdict-", "$Kind-", intake.KeywordEmergency, intake.KeywordDueSoon, intake.KeywordOverdue, "$Notice", "$Undelivered"),
+		MaxMessageBytes: l.MessageSize, MaxConnections: l.Connections, MaxConnectionsPerIP: l.ConnectionsPerIP,
+	})
+	return nil
+}

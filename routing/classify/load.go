@@ -1,0 +1,373 @@
+package classify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml"
+
+	"relais.example/configs"
+	"relais.example/routing/request"
+)
+
+// vocabularyFile is the form of every *.yaml file; each file gives what it has.
+type vocabularyFile struct {
+	Language      string              `yaml:"language"`
+	FunctionWords []string            `yaml:"function_words"`
+	Families      map[string][]string `yaml:"families"`
+	Markers       struct {
+		Original    []string `yaml:"original"`
+		Wrote       []string `yaml:"wrote"`
+		WroteOpens  []string `yaml:"wrote_opens"`
+		HeaderFrom  []string `yaml:"header_from"`
+		HeaderOther []string `yaml:"header_other"`
+		Signature   []string `yaml:"signature"`
+		Disclaimer  []string `yaml:"disclaimer"`
+		ReplyCode   []string `yaml:"reply_code"`
+	} `yaml:"markers"`
+	Months    []string        `yaml:"months"`
+	FormKeys  []string        `yaml:"form_keys"`
+	Articles  []articleSource `yaml:"articles"`
+	Rules     []ruleSource    `yaml:"rules"`
+	Emergency struct {
+		Facts   []ruleSource `yaml:"facts"`
+		Claims  []ruleSource `yaml:"claims"`
+		Against []ruleSource `yaml:"against"`
+	} `yaml:"emergency"`
+	Weigh  *weighing  `yaml:"weigh"`
+	Dampen []dampener `yaml:"dampen"`
+	Thread []struct {
+		Kind   string  `yaml:"kind"`
+		Weight float64 `yaml:"weight"`
+	} `yaml:"thread"`
+	Together [][]string `yaml:"together"`
+}
+
+// articleSource says which kind an article speaks for.
+type articleSource struct {
+	Cite      string  `yaml:"cite"` // "CONV 29"; with its paragraph "CONV 35.1.a"
+	Kind      string  `yaml:"kind"`
+	Weight    float64 `yaml:"weight"`
+	Emergency string  `yaml:"emergency"` // as in a rule
+}
+
+// ruleSource is a rule as written: it holds for a sentence in which all
+// families of All occur, at least one of Any (if given) and none of None.
+// "not delete" stands for the family delete under a negation.
+type ruleSource struct {
+	Name      string   `yaml:"name"`
+	Kind      string   `yaml:"kind"`
+	Weight    float64  `yaml:"weight"`
+	All       []string `yaml:"all"`
+	Any       []string `yaml:"any"`
+	None      []string `yaml:"none"`
+	Emergency string   `yaml:"emergency"` // "only" or "never"; empty: always
+	Subject   bool     `yaml:"subject"`   // holds for the subject line only
+}
+
+// weighing holds the factors that the place of a sentence brings.
+type weighing struct {
+	Threshold float64 `yaml:"threshold"` // least confidence that is not triage
+	Second    float64 `yaml:"second"`    // least weight of a second kind
+	Ask       float64 `yaml:"ask"`       // sentence with a word of asking
+	Earlier   float64 `yaml:"earlier"`   // sentence that speaks of an earlier request
+	Subject   float64 `yaml:"subject"`
+	Ticked    float64 `yaml:"ticked"` // behind a ticked box
+	Quoted    float64 `yaml:"quoted"` // in what the new text points to ("see below")
+}
+
+// dampener takes weight from kinds whose words a message of another kind has
+// to use: who withdraws a preservation speaks of preserving.
+type dampener struct {
+	When    string   `yaml:"when"`
+	AtLeast float64  `yaml:"at_least"`
+	Kinds   []string `yaml:"kinds"`
+	Factor  float64  `yaml:"factor"`
+}
+
+// Load reads and compiles the *.yaml files of dir. The error lists every fault
+// with its file and the line or the name of the rule.
+func Load(dir string) (*Classifier, error) { return load(os.DirFS(dir), dir) }
+
+// Default returns the classifier with the vocabulary that ships with the
+// program.
+func Default() (*Classifier, error) {
+	sub, err := fs.Sub(configs.Vocabulary, "vocabulary")
+	if err != nil {
+		return nil, fmt.Errorf("reading built-in vocabulary: %w", err)
+	}
+	return load(sub, "vocabulary")
+}
+
+func load(fsys fs.FS, dir string) (*Classifier, error) {
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil || len(names) == 0 {
+		return nil, fmt.Errorf("reading vocabulary: no *.yaml file in %s", dir)
+	}
+	slices.Sort(names)
+	b := builder{families: map[string]family{}, c: &Classifier{matcher: newMatcher(), formKeys: map[string]bool{}, months: map[string]int{}, articles: map[string][]articleRule{}}}
+	files := make([]vocabularyFile, len(names))
+	for i, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("reading vocabulary: %w", err)
+		}
+		if len(data) > 1<<20 {
+			return nil, fmt.Errorf("vocabulary file %s: longer than 1 MiB", path.Join(dir, name))
+		}
+		if err := yaml.UnmarshalWithOptions(data, &files[i], yaml.Strict()); err != nil {
+			b.fault(path.Join(dir, name), "%s", strings.TrimSpace(yaml.FormatError(err, false, false)))
+		}
+	}
+	for i := range files {
+		b.words(path.Join(dir, names[i]), &files[i])
+	}
+	for i := range files {
+		b.rules(path.Join(dir, names[i]), &files[i])
+	}
+	b.finish(dir)
+	if len(b.faults) > 0 {
+		return nil, fmt.Errorf("vocabulary: %w", errors.Join(b.faults...))
+	}
+	return b.c, nil
+}
+
+// builder compiles the files and keeps every fault.
+type builder struct {
+	c        *Classifier
+	families map[string]family
+	used     mask
+	weighed  bool
+	faults   []error
+}
+
+func (b *builder) fault(where, format string, args ...any) {
+	b.faults = append(b.faults, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
+}
+
+// words takes in what a file says about words.
+func (b *builder) words(where string, f *vocabularyFile) {
+	for _, name := range slices.Sorted(maps.Keys(f.Families)) { // sorted: numbers do not depend on chance
+		phrases := f.Families[name]
+		id, known := b.families[name]
+		if !known {
+			if len(b.families) == maxFamilies {
+				b.fault(where, "more than %d families", maxFamilies)
+				return
+			}
+			id = family(len(b.families))
+			b.families[name] = id
+		}
+		for _, phrase := range phrases {
+			if err := b.c.matcher.add(id, phrase); err != nil {
+				b.fault(where, "family %s: %v", name, err)
+			}
+		}
+	}
+	if len(f.FunctionWords) > 0 {
+		if f.Language == "" {
+			b.fault(where, "function_words without language")
+		}
+		b.c.languages = append(b.c.languages, f.Language)
+		for _, w := range f.FunctionWords {
+			b.c.matcher.functionWord(w, uint8(len(b.c.languages)))
+		}
+	}
+	m := &b.c.markers
+	for _, pair := range []struct {
+		to   *[]string
+		from []string
+	}{
+		{&m.Original, f.Markers.Original}, {&m.Wrote, f.Markers.Wrote}, {&m.WroteOpens, f.Markers.WroteOpens},
+		{&m.HeaderFrom, f.Markers.HeaderFrom}, {&m.HeaderOther, f.Markers.HeaderOther}, {&m.Signature, f.Markers.Signature},
+		{&m.Disclaimer, f.Markers.Disclaimer}, {&b.c.replyLabels, f.Markers.ReplyCode},
+	} {
+		for _, marker := range pair.from {
+			folded := string(appendFolded(nil, marker, 256))
+			if folded == "" {
+				b.fault(where, "an empty marker would match every line")
+				continue
+			}
+			*pair.to = append(*pair.to, folded)
+		}
+	}
+	if n := len(f.Months); n != 0 && n != 12 {
+		b.fault(where, "months: %d given, want 12", n)
+	}
+	for i, month := range f.Months {
+		b.c.months[string(appendFolded(nil, month, 64))] = i + 1
+	}
+	for _, key := range f.FormKeys {
+		b.c.formKeys[key] = true
+	}
+	if f.Weigh != nil {
+		b.c.weigh, b.weighed = *f.Weigh, true
+	}
+}
+
+// rules takes in what a file says about kinds; all families are known by now.
+func (b *builder) rules(where string, f *vocabularyFile) {
+	for _, a := range f.Articles {
+		kind, err := request.ParseKind(a.Kind)
+		if err != nil {
+			b.fault(where, "article %s: %v", a.Cite, err)
+		}
+		b.weight(where, "article "+a.Cite, a.Weight)
+		b.c.articles[a.Cite] = append(b.c.articles[a.Cite], articleRule{kindIndex(kind), a.Weight, b.condition(where, "article "+a.Cite, a.Emergency)})
+	}
+	for _, src := range f.Rules {
+		kind, err := request.ParseKind(src.Kind)
+		if err != nil {
+			b.fault(where, "rule %s: %v", src.Name, err)
+		}
+		b.rule(where, src, targetKind, kindIndex(kind))
+	}
+	for _, src := range f.Emergency.Facts {
+		b.rule(where, src, targetFact, 0)
+	}
+	for _, src := range f.Emergency.Claims {
+		b.rule(where, src, targetClaim, 0)
+	}
+	for _, src := range f.Emergency.Against {
+		b.rule(where, src, targetAgainst, 0)
+	}
+	for _, d := range f.Dampen {
+		compiled := damping{when: b.kind(where, d.When), atLeast: d.AtLeast, factor: d.Factor}
+		for _, k := range d.Kinds {
+			compiled.kinds = append(compiled.kinds, b.kind(where, k))
+		}
+		b.c.damping = append(b.c.damping, compiled)
+	}
+	for _, t := range f.Thread {
+		b.weight(where, "thread", t.Weight)
+		b.c.thread = append(b.c.thread, articleRule{kind: b.kind(where, t.Kind), weight: t.Weight})
+	}
+	for _, pair := range f.Together {
+		if len(pair) != 2 {
+			b.fault(where, "together: %v: write two kinds", pair)
+			continue
+		}
+		b.c.together = append(b.c.together, [2]int{b.kind(where, pair[0]), b.kind(where, pair[1])})
+	}
+}
+
+func (b *builder) kind(where, name string) int {
+	kind, err := request.ParseKind(name)
+	if err != nil {
+		b.fault(where, "%v", err)
+	}
+	return kindIndex(kind)
+}
+
+func (b *builder) weight(where, name string, w float64) {
+	if w == 0 || math.Abs(w) > 20 || math.IsNaN(w) {
+		b.fault(where, "%s: weight %v: write a number from -20 to 20 other than 0", name, w)
+	}
+}
+
+func (b *builder) condition(where, name, text string) emergencyCondition {
+	switch text {
+	case "":
+		return emergencyAny
+	case "only":
+		return emergencyOnly
+	case "never":
+		return emergencyNever
+	}
+	b.fault(where, "%s: emergency: %q: write only or never", name, text)
+	return emergencyAny
+}
+
+func (b *builder) rule(where string, src ruleSource, t target, kind int) {
+	name := "rule " + src.Name
+	if src.Name == "" {
+		b.fault(where, "a rule has no name")
+	}
+	b.weight(where, name, src.Weight)
+	if len(src.All) == 0 {
+		b.fault(where, "%s: all must name at least one family", name)
+		return
+	}
+	r := rule{name: src.Name, target: t, kind: kind, weight: src.Weight, subjectOnly: src.Subject}
+	r.emergency = b.condition(where, name, src.Emergency)
+	for _, term := range src.All {
+		f, negated := b.term(where, name, term)
+		if negated {
+			r.negated.set(f)
+		} else {
+			r.all.set(f)
+		}
+		r.terms = append(r.terms, f)
+	}
+	for _, term := range src.Any {
+		f, negated := b.term(where, name, term)
+		if negated {
+			b.fault(where, "%s: any: %q: a negation can stand in all only", name, term)
+		}
+		r.any.set(f)
+		r.anyTerms = append(r.anyTerms, f)
+	}
+	for _, term := range src.None {
+		f, negated := b.term(where, name, term)
+		if negated {
+			b.fault(where, "%s: none: %q: a negation can stand in all only", name, term)
+		}
+		r.none.set(f)
+	}
+	key := r.terms[0]
+	b.c.rules = append(b.c.rules, r)
+	set := &b.c.kindRules
+	if t != targetKind {
+		set = &b.c.emergencyRules
+	}
+	set.keys.set(key)
+	set.byKey[key] = append(set.byKey[key], int32(len(b.c.rules)-1))
+}
+
+func (b *builder) term(where, name, term string) (f family, negated bool) {
+	word, negated := strings.CutPrefix(term, "not ")
+	f, ok := b.families[word]
+	if !ok {
+		b.fault(where, "%s: unknown family %q", name, word)
+	}
+	b.used.set(f)
+	return f, negated
+}
+
+// finish checks what no single file shows.
+func (b *builder) finish(dir string) {
+	k := &b.c.known
+	for name, to := range map[string]*family{
+		"not": &k.not, "ask": &k.ask, "earlier": &k.earlier, "article": &k.article, "article-part": &k.articlePart,
+		"convention": &k.convention, "protocol": &k.protocol, "other-law": &k.otherLaw, "own-reference": &k.ownReference,
+		"your-reference": &k.yourReference, "reference": &k.reference, "see-below": &k.seeBelow,
+	} {
+		f, ok := b.families[name]
+		if !ok {
+			b.fault(dir, "family %q is missing; the program needs it", name)
+		}
+		*to = f
+		b.used.set(f)
+	}
+	for name, f := range b.families {
+		if !b.used.has(f) {
+			b.fault(dir, "family %q is used by no rule", name)
+		}
+	}
+	if !b.weighed {
+		b.fault(dir, "weigh: missing")
+	} else if w := b.c.weigh; w.Threshold <= 0 || w.Threshold >= 1 {
+		b.fault(dir, "weigh: threshold %v: write a number between 0 and 1", w.Threshold)
+	}
+	slices.SortFunc(b.faults, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	c := b.c
+	c.pool = &sync.Pool{New: func() any { return c.newScratch() }}
+}

@@ -1,0 +1,256 @@
+package classify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A family is a set of words and phrases that mean the same to a rule, over
+// all languages: "keep" holds preserv*, freeze, conserver, ... A sentence is
+// judged by the families that occur in it.
+type family uint8
+
+const (
+	maxFamilies   = 192 // three words of a mask
+	maxPhrase     = 8   // words in a phrase: bounds the work per token
+	maxPerToken   = 8   // literals that one token may match: bounds it too
+	maxVocabulary = 1 << 16
+)
+
+// mask is a set of families.
+type mask [maxFamilies / 64]uint64
+
+func (m *mask) set(f family)        { m[f/64] |= 1 << (f % 64) }
+func (m *mask) has(f family) bool   { return m[f/64]&(1<<(f%64)) != 0 }
+func (m *mask) covers(o *mask) bool { return o[0]&^m[0]|o[1]&^m[1]|o[2]&^m[2] == 0 }
+func (m *mask) meets(o *mask) bool  { return o[0]&m[0]|o[1]&m[1]|o[2]&m[2] != 0 }
+func (m *mask) empty() bool         { return m[0]|m[1]|m[2] == 0 }
+func union(a, b *mask) (u mask)     { u[0], u[1], u[2] = a[0]|b[0], a[1]|b[1], a[2]|b[2]; return }
+func (m *mask) each(visit func(family)) {
+	for f := range family(maxFamilies) {
+		if m.has(f) {
+			visit(f)
+		}
+	}
+}
+
+// matcher finds every phrase of every family in a run of tokens. It has two
+// stages, both tries, both walked without going back in the text: letters to
+// literals ("preserv*", "logs"), literals to phrases.
+type matcher struct {
+	letters  []letterNode
+	phrases  []phraseNode
+	literals map[string]int32 // "preserv*" to its number; 0 is not used
+}
+
+type letterNode struct {
+	next   [36]int32 // a-z, 0-9; 0: none
+	others map[byte]int32
+	exact  int32 // literal that ends here
+	stem   int32 // literal with * that ends here
+	speech uint8 // language that this is a function word of; 0: none
+}
+
+type phraseNode struct {
+	edges    []phraseEdge // sorted by literal
+	families []family     // phrases that end here
+}
+
+type phraseEdge struct{ literal, node int32 }
+
+func newMatcher() *matcher {
+	return &matcher{letters: make([]letterNode, 1), phrases: make([]phraseNode, 1), literals: map[string]int32{}}
+}
+
+// add puts a phrase into a family. Words are given as in the vocabulary: a
+// final * stands for any ending.
+func (m *matcher) add(f family, phrase string) error {
+	words, err := literals(phrase)
+	if err != nil {
+		return err
+	}
+	node := int32(0)
+	for _, w := range words {
+		node = m.step(node, m.literal(w))
+	}
+	if !slices.Contains(m.phrases[node].families, f) {
+		m.phrases[node].families = append(m.phrases[node].families, f)
+	}
+	return nil
+}
+
+// literals splits a phrase as the text will be split.
+func literals(phrase string) ([]string, error) {
+	folded := appendFolded(nil, phrase, 4*len(phrase)+64)
+	var words []string
+	for i := 0; i < len(folded); {
+		word, size := wordRune(folded[i:])
+		if !word {
+			if folded[i] == '*' {
+				if i == 0 || len(words) == 0 || !endsAt(folded, i) {
+					return nil, fmt.Errorf("%q: a * stands at the end of a word", phrase)
+				}
+				words[len(words)-1] += "*"
+			}
+			i += size
+			continue
+		}
+		start := i
+		for i < len(folded) {
+			word, size := wordRune(folded[i:])
+			if !word {
+				break
+			}
+			i += size
+		}
+		words = append(words, string(folded[start:i]))
+	}
+	if len(words) == 0 || len(words) > maxPhrase {
+		return nil, fmt.Errorf("%q: write 1 to %d words", phrase, maxPhrase)
+	}
+	if strings.HasSuffix(words[0], "*") && len(words[0]) < 4 {
+		return nil, fmt.Errorf("%q: at least three letters before the *", phrase)
+	}
+	return words, nil
+}
+
+// endsAt reports whether a word ends right before i and none begins after it.
+func endsAt(b []byte, i int) bool {
+	before, _ := wordRune(b[i-1 : i])
+	if i+1 == len(b) {
+		return before
+	}
+	after, _ := wordRune(b[i+1:])
+	return before && !after
+}
+
+func (m *matcher) literal(w string) int32 {
+	if n, ok := m.literals[w]; ok {
+		return n
+	}
+	n := int32(len(m.literals) + 1)
+	m.literals[w] = n
+	stem, isStem := strings.CutSuffix(w, "*")
+	at := int32(0)
+	for i := range len(stem) {
+		at = m.child(at, stem[i])
+	}
+	if isStem {
+		m.letters[at].stem = n
+	} else {
+		m.letters[at].exact = n
+	}
+	return n
+}
+
+// functionWord notes that a word tells the language (1 and up).
+func (m *matcher) functionWord(w string, speech uint8) {
+	at := int32(0)
+	for _, b := range appendFolded(nil, w, 64) {
+		at = m.child(at, b)
+	}
+	m.letters[at].speech = speech
+}
+
+func (m *matcher) child(at int32, b byte) int32 {
+	if slot := letterSlot(b); slot >= 0 {
+		if m.letters[at].next[slot] == 0 {
+			m.letters = append(m.letters, letterNode{})
+			m.letters[at].next[slot] = int32(len(m.letters) - 1)
+		}
+		return m.letters[at].next[slot]
+	}
+	if m.letters[at].others == nil {
+		m.letters[at].others = map[byte]int32{}
+	}
+	if m.letters[at].others[b] == 0 {
+		m.letters = append(m.letters, letterNode{})
+		m.letters[at].others[b] = int32(len(m.letters) - 1)
+	}
+	return m.letters[at].others[b]
+}
+
+func letterSlot(b byte) int {
+	switch {
+	case 'a' <= b && b <= 'z':
+		return int(b - 'a')
+	case '0' <= b && b <= '9':
+		return int(b-'0') + 26
+	}
+	return -1
+}
+
+func (m *matcher) step(node, literal int32) int32 {
+	i, found := slices.BinarySearchFunc(m.phrases[node].edges, literal, func(e phraseEdge, l int32) int { return int(e.literal - l) })
+	if found {
+		return m.phrases[node].edges[i].node
+	}
+	m.phrases = append(m.phrases, phraseNode{})
+	next := int32(len(m.phrases) - 1)
+	m.phrases[node].edges = slices.Insert(m.phrases[node].edges, i, phraseEdge{literal, next})
+	return next
+}
+
+// wordMatches holds the literals that one token matches.
+type wordMatches struct {
+	n      int8
+	speech uint8
+	list   [maxPerToken]int32
+}
+
+func (w *wordMatches) add(l int32) {
+	if l != 0 && w.n < maxPerToken {
+		w.list[w.n] = l
+		w.n++
+	}
+}
+
+// word looks a folded token up. It returns the letters it read.
+func (m *matcher) word(token []byte, out *wordMatches) int {
+	out.n, out.speech = 0, 0
+	at := int32(0)
+	for i, b := range token {
+		node := &m.letters[at]
+		next := int32(0)
+		if slot := letterSlot(b); slot >= 0 {
+			next = node.next[slot]
+		} else {
+			next = node.others[b]
+		}
+		if next == 0 {
+			return i + 1
+		}
+		at = next
+		out.add(m.letters[at].stem)
+	}
+	out.add(m.letters[at].exact)
+	out.speech = m.letters[at].speech
+	return len(token)
+}
+
+// find appends a hit for each phrase that begins at token start, having come
+// to node at token at. It returns the number of steps taken.
+func (m *matcher) find(tokens []token, start int, node int32, at int, hits *[]hit) int {
+	if at == len(tokens) {
+		return 1
+	}
+	steps := 1
+	w := &tokens[at].words
+	for _, l := range w.list[:w.n] {
+		steps++
+		edges := m.phrases[node].edges
+		i, ok := slices.BinarySearchFunc(edges, l, func(e phraseEdge, l int32) int { return int(e.literal - l) })
+		if !ok {
+			continue
+		}
+		next := &m.phrases[edges[i].node]
+		for _, f := range next.families {
+			*hits = append(*hits, hit{family: f, start: int32(start), end: int32(at + 1)})
+		}
+		if len(next.edges) > 0 {
+			steps += m.find(tokens, start, edges[i].node, at+1, hits)
+		}
+	}
+	return steps
+}
