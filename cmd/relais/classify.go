@@ -201,4 +201,3 @@ func (p *printer) evidence(list []classify.Evidence) {
 		p.line("", fmt.Sprintf("%+6.2f  %-24s %s", e.Weight, e.Rule, e.Text))
 	}
 }
-

@@ -100,7 +100,11 @@ func dearmor(data []byte) (kind string, content, rest []byte, err error) {
 			return "", nil, nil, errArmor
 		}
 	}
-	text := make([]byte, 0, bytes.IndexByte(append(data[:len(data):len(data)], '-'), '-'))
+	size := bytes.IndexByte(data, '-') // where the last line begins
+	if size < 0 {
+		return "", nil, nil, errArmor
+	}
+	text := make([]byte, 0, size)
 	var end bool
 	for len(data) > 0 {
 		line, data = cutLine(data)
@@ -151,11 +155,17 @@ func dearmorOnly(data []byte, kinds ...string) ([]byte, error) {
 // cutLine returns the first line of data without its ending and trailing
 // blanks, and the rest.
 func cutLine(data []byte) (line, rest []byte) {
-	i := bytes.IndexByte(data, '\n')
-	if i < 0 {
-		return bytes.TrimRight(data, " \t\r"), nil
+	line = data
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		line, rest = data[:i], data[i+1:]
 	}
-	return bytes.TrimRight(data[:i], " \t\r"), data[i+1:]
+	for len(line) > 0 {
+		if c := line[len(line)-1]; c != '\r' && c != ' ' && c != '\t' {
+			break
+		}
+		line = line[:len(line)-1]
+	}
+	return line, rest
 }
 
 func armorLine(line []byte, prefix string) (string, bool) {

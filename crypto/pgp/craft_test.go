@@ -108,7 +108,8 @@ func signature(t testing.TB, k *Key, text []byte, change func(*packet.Signature)
 	h, err := sig.PrepareSign(nil)
 	check(t, err)
 	h.Write(text)
-	check(t, sig.Sign(h, k.entity.PrivateKey, nil))
+	// Like GnuPG, without the random salt that the library adds.
+	check(t, sig.Sign(h, k.entity.PrivateKey, &packet.Config{NonDeterministicSignaturesViaNotation: packet.BoolPointer(false)}))
 	var b bytes.Buffer
 	check(t, sig.Serialize(&b))
 	return b.Bytes()

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func TestPacketsOutsideTheGrammarAreRefused(t *testing.T) {
 		"signature behind only":      encrypted(t, join(clear, signature(t, alice, []byte("attacker"), func(*packet.Signature) {})), aes, bob),
 		"nothing":                    encrypted(t, nil, aes, bob),
 		"user id":                    encrypted(t, []byte{0xc0 | 13, 1, 'x'}, aes, bob),
+		"a thousand packets":         encrypted(t, join(bytes.Repeat([]byte{0xc0 | tagMarker, 3, 'P', 'G', 'P'}, 1000), clear), aes, bob),
 		"empty":                      nil,
 		"text":                       []byte("hello"),
 		"armored text":               []byte("-----BEGIN PGP MESSAGE-----\n\nhello\n-----END PGP MESSAGE-----\n"),
@@ -141,9 +143,15 @@ func TestDecompressionBombStopsAtTheLimit(t *testing.T) {
 	if len(bomb) > 10000 {
 		t.Fatalf("no bomb: %d bytes", len(bomb))
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	d, err := Decrypt(bomb, []*Key{bob}, nil, DefaultPolicy(), Limits{MaxPlaintext: 1 << 20}, now)
 	if !errors.Is(err, ErrTooLarge) || d != nil {
 		t.Fatalf("%v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
+		t.Fatalf("%d bytes allocated to find out", used)
 	}
 	big := encrypted(t, literal(t, make([]byte, 1<<20+1)), aes, bob)
 	if _, err := Decrypt(big, []*Key{bob}, nil, DefaultPolicy(), Limits{MaxPlaintext: 1 << 20}, now); !errors.Is(err, ErrTooLarge) {
@@ -257,6 +265,17 @@ func TestReplayKeepsItsDigest(t *testing.T) {
 	}
 	if digest(seal(t, []byte("x"), alice, bob)) == first {
 		t.Error("signed anew, yet the same digest")
+	}
+}
+
+// Two texts signed in one second by a program that adds no salt are two acts.
+func TestDigestTellsTextsApart(t *testing.T) {
+	alice, same := newTestKey(t, "alice"), func(*packet.Signature) {}
+	digest := func(text string) [32]byte {
+		return VerifyDetached([]byte(text), signature(t, alice, []byte(text), same), NewRing(alice.Certificate()), DefaultPolicy(), now).Digest
+	}
+	if digest("a") != digest("a") || digest("a") == digest("b") {
+		t.Fatal("digest does not follow the text")
 	}
 }
 

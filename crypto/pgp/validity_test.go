@@ -2,7 +2,10 @@ package pgp
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"errors"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +186,29 @@ func TestCertificateChecksNameTheProblem(t *testing.T) {
 	}
 	if _, err := Encrypt([]byte("x"), newTestKey(t, "x"), []*Certificate{expired}, now); err == nil {
 		t.Error("encrypted to an expired certificate")
+	}
+}
+
+func TestOversizedCertificatesAreRefused(t *testing.T) {
+	k := newTestKey(t, "alice")
+	flooded := bytes.Clone(k.Certificate().raw)
+	for foreign := signature(t, k, nil, func(*packet.Signature) {}); len(flooded) <= maxCertificateBytes; {
+		flooded = append(flooded, foreign...)
+	}
+	if _, err := ParseCertificates(flooded); err == nil {
+		t.Error("flooded with signatures, yet read")
+	}
+
+	n := new(big.Int).Lsh(big.NewInt(1), maxRSABits)
+	huge := packet.NewRSAPublicKey(now, &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537})
+	if _, err := newCertificate(nil, &openpgp.Entity{PrimaryKey: huge}); err == nil || !strings.Contains(err.Error(), "bits") {
+		t.Errorf("RSA key of %d bits: %v", maxRSABits+1, err)
+	}
+
+	var private bytes.Buffer
+	check(t, k.entity.SerializePrivateWithoutSigning(&private, nil))
+	if _, err := ParseCertificates(private.Bytes()); !errors.Is(err, errPrivate) {
+		t.Errorf("binary private key: %v", err)
 	}
 }
 

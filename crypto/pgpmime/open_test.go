@@ -25,7 +25,12 @@ func (h house) open(raw string) (*Message, error) { return Open([]byte(raw), opt
 // encrypt signs and encrypts an entity from xb to xa.
 func (h house) encrypt(t testing.TB, entity string) string {
 	t.Helper()
-	out, err := pgp.Encrypt([]byte(entity), h.xb, certs(h.xa), now)
+	return seal(t, entity, h.xb, h.xa)
+}
+
+func seal(t testing.TB, entity string, from, to *pgp.Key) string {
+	t.Helper()
+	out, err := pgp.Encrypt([]byte(entity), from, certs(to), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +44,10 @@ func sign(t testing.TB, k *pgp.Key, entity string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return wrapSigned(entity, sig)
+}
+
+func wrapSigned(entity string, sig []byte) string {
 	return "Content-Type: multipart/signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"; boundary=\"sig\"\r\n\r\n" +
 		"--sig\r\n" + entity + "\r\n--sig\r\nContent-Type: application/pgp-signature; name=signature.asc\r\n\r\n" +
 		strings.ReplaceAll(string(sig), "\n", "\r\n") + "\r\n--sig--\r\n"
@@ -77,6 +86,7 @@ func TestSignatureInsideEncryptionCountsWhenItIsTheRoot(t *testing.T) {
 		{"signed twice, same signer", multi(control, h.encrypt(t, sign(t, h.xb, plain))), pgp.SignatureGood, true, plain, ""},
 		{"signed twice, inner bad", multi(control, h.encrypt(t, strings.Replace(sign(t, h.xb, plain), "hello", "hallo", 1))), pgp.SignatureBad, true, strings.Replace(plain, "hello", "hallo", 1), ""},
 		{"signed twice, inner unknown", multi(control, h.encrypt(t, sign(t, h.eve, plain))), pgp.SignatureUnknownKey, true, plain, ""},
+		{"signed twice, outer unknown", multi(control, seal(t, sign(t, h.xb, plain), h.eve, h.xa)), pgp.SignatureUnknownKey, true, plain, ""},
 		// Threat 3: partly signed is not signed.
 		{"signed part beside another", unsigned(partly), pgp.SignatureNone, false, partly, ""},
 		{"line feeds only", strings.ReplaceAll(multi(control, h.encrypt(t, plain)), "\r\n", "\n"), pgp.SignatureGood, true, plain, ""},
@@ -186,6 +196,7 @@ func TestAmbiguousStructuresAreRefused(t *testing.T) {
 		"wrapped by a list":        outerFields + "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n" + strings.TrimPrefix(good, outerFields) + "\r\n--m\r\n\r\nfooter\r\n--m--\r\n",
 		"rewritten by a server":    replace("multipart/encrypted; protocol=\"application/pgp-encrypted\"", "multipart/mixed"),
 		"direct exfiltration":      outerFields + "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n" + htmlGadget + "\r\n--m\r\n" + strings.TrimPrefix(good, outerFields) + "\r\n--m\r\nContent-Type: text/html\r\n\r\n\">\r\n--m--\r\n",
+		"wrapped, payload encoded": outerFields + "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n" + strings.Replace(strings.Replace(strings.TrimPrefix(good, outerFields), armored, base64.StdEncoding.EncodeToString([]byte(armored)), 1), "Content-Type: application/octet-stream", "Content-Transfer-Encoding: base64\r\nContent-Type: application/octet-stream", 1) + "\r\n--m--\r\n",
 		"block in html":            outerFields + "Content-Type: text/html\r\n\r\n<pre>" + armored + "</pre>",
 		"block in encoded html":    outerFields + "Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte("<pre>"+armored+"</pre>")),
 		"block in a part":          outerFields + "Content-Type: multipart/alternative; boundary=m\r\n\r\n--m\r\n\r\n" + armored + "\r\n--m--\r\n",
@@ -271,7 +282,8 @@ func TestMIMEBombsStopAtTheLimits(t *testing.T) {
 	many := "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\nX-A: "+strings.Repeat("x", 60<<10)+"\r\n\r\n\r\n", 18) + "--b--\r\n"
 	for name, entity := range map[string]string{
 		"deep": nested(8000), "a little too deep": nested(22), "mail in mail": deepMail(1000), "parts": wide(500_000), "a little too many parts": wide(1000),
-		"header": big + plain, "headers": many,
+		"parts, spread": "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n" + wide(600) + "--a\r\n" + wide(600) + "--a--\r\n",
+		"header":        big + plain, "headers": many,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for where, raw := range map[string]string{"outside": outerFields + entity, "inside": multi(control, h.encrypt(t, entity)),
@@ -302,7 +314,12 @@ func TestMIMEBombsStopAtTheLimits(t *testing.T) {
 
 func TestSurreptitiousForwardingIsVisibleInMail(t *testing.T) {
 	h := newHouse(t)
-	m, err := h.open(multi(control, encryptOnly(t, sign(t, h.xb, plain), h.xa)))
+	others := signNaming(t, h.xb, plain, h.eve)
+	m, err := h.open(multi(control, encryptOnly(t, others, h.xa)))
+	if err != nil || m.Signature.State != pgp.SignatureGood || m.Signature.Intended != pgp.IntendedOthers {
+		t.Fatalf("%v %+v", err, m)
+	}
+	m, err = h.open(multi(control, encryptOnly(t, sign(t, h.xb, plain), h.xa)))
 	if err != nil || m.Signature.Intended != pgp.IntendedUnstated {
 		t.Fatalf("%v %+v", err, m)
 	}

@@ -12,7 +12,7 @@ func Build(raw []byte) *Index {
 	root := b.begin(0, false)
 	b.scan()
 	b.finish(0, len(raw), b.lines)
-	x := &Index{Root: root, size: len(raw), parts: b.parts}
+	x := &Index{Root: root, size: len(raw), parts: b.parts, headers: b.headers}
 	if root.BodyStart <= maxHeader {
 		x.header = bytes.Clone(raw[:root.BodyStart])
 	}
@@ -22,10 +22,11 @@ func Build(raw []byte) *Index {
 // builder walks the lines of a message once. The parts that are not yet
 // complete form a stack: every part in it encloses the next.
 type builder struct {
-	raw   []byte
-	lines int     // line endings before the current line
-	parts int     // parts begun
-	live  []*Part // enclosing parts, outermost first
+	raw     []byte
+	lines   int     // line endings before the current line
+	parts   int     // parts begun
+	headers int     // bytes of headers read
+	live    []*Part // enclosing parts, outermost first
 
 	inHeader bool // the last live part is still in its header
 }
@@ -95,7 +96,7 @@ func (b *builder) finish(level, end, lines int) {
 		p.End = max(end, p.HeaderStart)
 		if p.BodyStart < 0 { // no blank line: all of it is header
 			p.BodyStart = p.End
-			p.parseHeader(b.raw[p.HeaderStart:p.BodyStart], b.isRoot(i))
+			b.readHeader(p, i)
 		}
 		p.End = max(p.End, p.BodyStart)
 		if p.End > p.BodyStart {
@@ -110,6 +111,12 @@ func (b *builder) finish(level, end, lines int) {
 	b.inHeader = false
 }
 
+// readHeader fills live[i], which is p, from its header.
+func (b *builder) readHeader(p *Part, i int) {
+	b.headers += p.BodyStart - p.HeaderStart
+	p.parseHeader(b.raw[p.HeaderStart:p.BodyStart], b.isRoot(i))
+}
+
 // isRoot reports whether live[i] is the message itself or an embedded one.
 func (b *builder) isRoot(i int) bool {
 	return i == 0 || b.live[i-1].claimsMessage()
@@ -120,7 +127,7 @@ func (b *builder) endHeader(p *Part, bodyStart int) {
 	b.inHeader = false
 	p.BodyStart = bodyStart
 	p.lineAtBody = b.lines
-	p.parseHeader(b.raw[p.HeaderStart:bodyStart], b.isRoot(len(b.live)-1))
+	b.readHeader(p, len(b.live)-1)
 	if len(b.live) >= MaxDepth {
 		return
 	}

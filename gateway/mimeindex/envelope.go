@@ -25,7 +25,7 @@ func (b *envelopeBuilder) field(key string, value []byte) bool {
 	e := &b.env
 	switch key {
 	case "date":
-		if t, err := mail.ParseDate(unfold(value)); err == nil && t.Year() <= 9999 {
+		if t, err := mail.ParseDate(unfold(value[:min(len(value), 200)])); err == nil && t.Year() <= 9999 {
 			e.Date = t
 		}
 	case "subject":

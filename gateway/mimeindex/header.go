@@ -60,6 +60,7 @@ func (p *Part) parseHeader(header []byte, root bool) {
 		if seen[key] {
 			return true
 		}
+		value = value[:min(len(value), maxValue)]
 		if !p.contentField(key, value) && !(root && env.field(key, value)) {
 			return true
 		}

@@ -18,6 +18,7 @@ const (
 	MaxDepth  = 32       // nested multiparts and messages
 	MaxParts  = 1000     // parts in the whole message
 	maxHeader = 32 << 10 // bytes of a message header kept in the index
+	maxValue  = 64 << 10 // bytes of one field's value that are looked at
 	maxParams = 64       // parameters of one Content-Type or Content-Disposition
 )
 
@@ -52,15 +53,16 @@ type Part struct {
 // Index describes one message. It keeps no reference to the bytes it was
 // built from (but a copy of the header), is immutable and safe for concurrent use.
 type Index struct {
-	Root   *Part
-	size   int
-	parts  int
-	header []byte // a copy of the root's header, nil when it is large
+	Root    *Part
+	size    int
+	parts   int
+	headers int    // bytes of all headers
+	header  []byte // a copy of the root's header, nil when it is large
 }
 
 // Weight estimates the memory that x takes, in bytes.
 func (x *Index) Weight() int64 {
-	return int64(1024 + 2*len(x.header) + 600*x.parts)
+	return int64(1024 + len(x.header) + x.headers + 600*x.parts)
 }
 
 // Size returns the length of the message in bytes (RFC822.SIZE).

@@ -99,6 +99,17 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
+// What go-smtp would let into an address or echo into a reply.
+func TestControlCharactersInCommands(t *testing.T) {
+	w := serveMX(t, &recorder{}, Limits{}).hello(t)
+	for _, c := range []string{
+		"NOOP \x00", "MAIL FROM:<a\r@gammaland.example>", "EHLO a\tb", "NOOP \x7f", "NOOP \u0085", "NOOP \xff",
+	} {
+		w.ask(c, "500 5.5.2 ")
+	}
+	w.ask("NOOP é", "250 ")
+}
+
 func TestUTF8Addresses(t *testing.T) {
 	r := &recorder{}
 	w := serveMX(t, r, Limits{}).hello(t)

@@ -56,7 +56,7 @@ func (sc *scanner) line(from, to int, wrapped bool) {
 		sc.flush()
 	}
 	sc.scan(from, to)
-	if !wrapped {
+	if !wrapped || sc.skip || sc.s.ticked { // what a box governs ends with its line
 		sc.flush()
 	}
 }
@@ -207,6 +207,9 @@ func (sc *scanner) endsSentence(text []byte, i int) bool {
 		return true
 	}
 	word := text[last.start:last.end]
+	if digitByte(word[0]) && bytes.HasPrefix(bytes.TrimLeft(text[i+1:min(i+12, len(text))], " "), []byte("madde")) {
+		return false // "29. madde"
+	}
 	switch string(word) {
 	case "art", "arts", "no", "nos", "para", "paras", "al", "lit", "ref", "cf", "eg", "ie", "mr", "mrs", "dr":
 		return false

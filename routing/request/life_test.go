@@ -147,6 +147,12 @@ func TestLives(t *testing.T) {
 			{Reply{At: hour(1), By: "amy", Code: "NEED_INFO", Waits: true, Out: "ask"}, StatusWaiting, "effect"},
 			{Undelivered{hour(2), "ask", "5.1.1"}, StatusOpen, "effect"},
 		}, nil},
+		{"put aside by hand until the requester writes", []step{
+			{received(Preservation, effect()), StatusOpen, "effect"},
+			{Wait{hour(1), "amy"}, StatusWaiting, "effect"},
+			{Wait{hour(2), "amy"}, StatusWaiting, "effect"},
+			{Attach{At: hour(3), Kind: FollowUp, Message: "m2"}, StatusOpen, "effect"},
+		}, func(s State) bool { return s.Version == 4 }},
 		{"the requester is asked in triage and answers", []step{
 			{received(Unclassified, effect()), StatusTriage, "effect"},
 			{Reply{At: hour(1), By: "amy", Waits: true, Out: "ask"}, StatusWaiting, "effect"},

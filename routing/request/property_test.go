@@ -71,7 +71,7 @@ func (g *script) command(t *rapid.T) Command {
 	out := rapid.SampledFrom([]string{"o1", "o2", "o3"})
 	code := rapid.SampledFrom([]string{"", CodePreserved, CodeAckReceived, "NEED_INFO"})
 	yes := rapid.Bool()
-	switch rapid.IntRange(0, 15).Draw(t, "command") {
+	switch rapid.IntRange(0, 16).Draw(t, "command") {
 	case 0:
 		return Open{Ref: testRef, At: at, By: by, Direction: rapid.SampledFrom([]Direction{Received, Sent}).Draw(t, "direction"),
 			Kind: kind.Draw(t, "kind"), Emergency: yes.Draw(t, "emergency"), Peer: "XB-1", Held: yes.Draw(t, "held"),
@@ -101,6 +101,8 @@ func (g *script) command(t *rapid.T) Command {
 		return Resume{At: at, By: by, Deadlines: g.deadlines(t)}
 	case 14:
 		return Read{At: at, By: by}
+	case 15:
+		return Wait{At: at, By: by}
 	}
 	return Tick{At: at, Clock: rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "clock"),
 		What: rapid.SampledFrom([]string{TimerRemind, TimerDue, TimerEscalate}).Draw(t, "what")}

@@ -36,6 +36,8 @@ func TestRefusals(t *testing.T) {
 			"triage": triage, "open": open, "waiting": waiting, "answering": answering, "answered": answered, "closed": closed, "sending": sending, "sent": isSent}},
 		{Classify{At: noon, By: "amy", Kind: LegalInfo}, "only an open request", map[string][]Command{
 			"quarantined": quarantined, "answering": answering, "answered": answered, "closed": closed, "sending": sending, "sent": isSent}},
+		{Wait{noon, "amy"}, "only an open request that was received", map[string][]Command{
+			"quarantined": quarantined, "answering": answering, "answered": answered, "closed": closed, "sending": sending, "sent": isSent}},
 		{Claim{noon, "bob"}, "release it first", map[string][]Command{"quarantined": quarantined}},
 		{Claim{noon, "bob"}, "ask them to remove their star", map[string][]Command{"claimed": claimed}},
 		{Reply{At: noon, By: "amy", Out: "r"}, "a supervisor must move it out of Quarantine", map[string][]Command{"quarantined": quarantined}},
@@ -46,7 +48,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, c := range []Command{
 		Attach{At: noon, Kind: Response, Message: "m"}, Release{At: noon, By: "sue"}, Discard{noon, "sue"}, Classify{At: noon, By: "amy", Kind: LegalInfo},
-		Claim{noon, "amy"}, Reply{At: noon, By: "amy", Out: "r"}, Close{noon, "amy"}, Resume{At: noon, By: "amy"},
+		Claim{noon, "amy"}, Reply{At: noon, By: "amy", Out: "r"}, Close{noon, "amy"}, Resume{At: noon, By: "amy"}, Wait{noon, "amy"},
 	} {
 		tests = append(tests, struct {
 			do   Command
@@ -73,7 +75,7 @@ func TestRefusals(t *testing.T) {
 func TestNothingIsDoneToWhatDoesNotExist(t *testing.T) {
 	for _, c := range []Command{
 		Attach{At: noon, Kind: Response}, Release{At: noon}, Discard{noon, "sue"}, Classify{At: noon, Kind: LegalInfo}, Claim{noon, "amy"},
-		Reply{At: noon}, Delivered{At: noon}, Undelivered{At: noon}, Close{noon, "amy"}, Resume{At: noon}, Read{noon, "amy"},
+		Reply{At: noon}, Delivered{At: noon}, Undelivered{At: noon}, Close{noon, "amy"}, Resume{At: noon}, Read{noon, "amy"}, Wait{noon, "amy"},
 	} {
 		events, err := Decide(State{}, c)
 		if !errors.Is(err, ErrNotAllowed) || len(events) != 0 || !strings.Contains(err.Error(), "check the reference") {
