@@ -110,7 +110,7 @@ func benchAlgorithm(ctx context.Context, w io.Writer, dir, redisURL string, algo
 	if err != nil {
 		return err
 	}
-	gateway := exec.CommandContext(ctx, os.Args[0], "serve", "--config", d.in.config)
+	gateway := exec.CommandContext(ctx, os.Args[0], "serve", "--config", d.in.Config)
 	gateway.Stderr, _ = os.Create(filepath.Join(dir, "relais.log"))
 	if err := gateway.Start(); err != nil {
 		return err
@@ -149,8 +149,8 @@ func benchMessages(d *demo, n int) ([][]byte, error) {
 
 // openAlone returns the CPU time of decrypting and verifying one message.
 func openAlone(d *demo, messages [][]byte) (time.Duration, error) {
-	keys := []*pgp.Key{d.in.keys["XA-1"]}
-	ring := pgp.NewRing(d.in.keys["XB-2"].Certificate())
+	keys := []*pgp.Key{d.in.Keys["XA-1"]}
+	ring := pgp.NewRing(d.in.Keys["XB-2"].Certificate())
 	var armored [][]byte
 	for _, m := range messages {
 		i := strings.Index(string(m), "-----BEGIN PGP MESSAGE-----")

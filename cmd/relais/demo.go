@@ -20,6 +20,7 @@ import (
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
 	"relais.example/gateway/server"
+	"relais.example/gateway/setup"
 	"relais.example/routing/directory"
 )
 
@@ -90,7 +91,7 @@ type demo struct {
 	redis     string
 	quiet     bool
 
-	in    *installed
+	in    *setup.Written
 	c     *config.Config
 	s     *server.Server
 	tls   *tls.Config
@@ -107,10 +108,10 @@ func (d *demo) build() error {
 	pinned := func(cp, address string) map[string]string {
 		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/cert.pem"}
 	}
-	in := installation{
-		hostname: "localhost", algo: d.algorithm, redis: d.redis, quiet: d.quiet, desks: []string{"XA-1", "XB-1"},
-		listen: map[string]string{"mx": at(0), "submission": at(1), "submissions": at(2), "imap": at(3), "imaps": at(4), "http": at(5)},
-		parties: []directory.Party{
+	in := setup.Installation{
+		Hostname: "localhost", Algorithm: d.algorithm, RedisURL: d.redis, Quiet: d.quiet, Retry: []string{"2s", "10s", "1m"}, Desks: []string{"XA-1", "XB-1"},
+		Listen: map[string]string{"mx": at(0), "submission": at(1), "submissions": at(2), "imap": at(3), "imaps": at(4), "http": at(5)},
+		Parties: []directory.Party{
 			{Code: "XA", Names: map[string]string{"en": "Alphaland", "fr": "Alphalande"}, ContactPoints: []directory.ContactPoint{{
 				ID: "XA-1", Role: directory.Police, Institution: "Alphaland National Cybercrime Unit",
 				Addresses: []string{"cp247@police.alphaland.example"}, LanguagesIn: []string{"en", "fr"}, Hours: "24/7", Zone: "UTC"}}},
@@ -120,16 +121,16 @@ func (d *demo) build() error {
 				{ID: "XB-2", Role: directory.Prosecutor, Institution: "Betaland Prosecutor General, Cyber Section",
 					Addresses: []string{"cyber@prosecutor.betaland.example"}, LanguagesIn: []string{"en"}, Hours: "Mo-Fr 08:00-18:00", Zone: "UTC"}}},
 		},
-		staff: []accounts.Account{
+		Staff: []accounts.Account{
 			{User: "alice", Desk: "XA-1", Role: accounts.Supervisor, Name: "Alice (officer on duty, Alphaland)"},
 			{User: "bob", Desk: "XB-1", Role: accounts.Supervisor, Name: "Bob (officer on duty, Betaland)"},
 		},
-		nextHops: []map[string]string{pinned("XA-1", at(0)), pinned("XB-1", at(0)), pinned("XB-2", at(6))},
+		NextHops: []map[string]string{pinned("XA-1", at(0)), pinned("XB-1", at(0)), pinned("XB-2", at(6))},
 	}
-	if d.in, err = in.write(d.dir); err != nil {
+	if d.in, err = in.Write(d.dir); err != nil {
 		return err
 	}
-	if d.c, err = config.Load(d.in.config); err != nil {
+	if d.c, err = config.Load(d.in.Config); err != nil {
 		return err
 	}
 	pem, err := os.ReadFile(d.c.TLS.CertificateFile)
@@ -225,11 +226,11 @@ func (d *demo) check(ok bool, format string, args ...any) error {
 
 // invite prints what a person needs to try it with a mail program.
 func (d *demo) invite() {
-	_, mx, _ := net.SplitHostPort(d.s.Addr("mx"))
-	_, smtps, _ := net.SplitHostPort(d.s.Addr("submissions"))
-	_, smtp, _ := net.SplitHostPort(d.s.Addr("submission"))
-	_, imaps, _ := net.SplitHostPort(d.s.Addr("imaps"))
-	_, imap, _ := net.SplitHostPort(d.s.Addr("imap"))
+	_, mx, _ := net.SplitHostPort(d.c.Listen.MX)
+	_, smtps, _ := net.SplitHostPort(d.c.Listen.Submissions)
+	_, smtp, _ := net.SplitHostPort(d.c.Listen.Submission)
+	_, imaps, _ := net.SplitHostPort(d.c.Listen.IMAPS)
+	_, imap, _ := net.SplitHostPort(d.c.Listen.IMAP)
 	fmt.Fprintf(d.w, `
 The gateway goes on running; Ctrl-C ends it. Try it with Thunderbird, Outlook or Apple Mail:
 
@@ -250,7 +251,7 @@ As a contact point without Relais (your mail program must sign and encrypt):
   answers arrive in     %[11]s
 
 Metrics: http://%[12]s/metrics     Log: %[13]s
-`, imaps, imap, smtps, smtp, d.in.passwords["alice"], d.in.passwords["bob"], d.c.TLS.CertificateFile, mx,
+`, imaps, imap, smtps, smtp, d.in.Passwords["alice"], d.in.Passwords["bob"], d.c.TLS.CertificateFile, mx,
 		filepath.Join(d.dir, "keys", "XB-2.asc"), filepath.Join(d.dir, "keys", "XA-1-public.asc"), d.other.dir,
-		d.s.Addr("http"), filepath.Join(d.dir, "relais.log"))
+		d.c.Listen.HTTP, filepath.Join(d.dir, "relais.log"))
 }

@@ -81,12 +81,12 @@ func (m *mailbox) files() [][]byte {
 
 // submit sends a message as a mail program does: TLS, login, SMTP.
 func (d *demo) submit(user, from, to string, raw []byte) (reply string, err error) {
-	c, err := smtp.DialTLS(d.s.Addr("submissions"), d.tls)
+	c, err := smtp.DialTLS(d.c.Listen.Submissions, d.tls)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	if err := c.Auth(sasl.NewPlainClient("", user, d.in.passwords[user])); err != nil {
+	if err := c.Auth(sasl.NewPlainClient("", user, d.in.Passwords[user])); err != nil {
 		return "", err
 	}
 	return transfer(c, from, to, raw)
@@ -94,7 +94,7 @@ func (d *demo) submit(user, from, to string, raw []byte) (reply string, err erro
 
 // deliver sends a message to the MX port as another mail server does.
 func (d *demo) deliver(from, to string, raw []byte) (reply string, err error) {
-	c, err := smtp.DialStartTLS(d.s.Addr("mx"), d.tls)
+	c, err := smtp.DialStartTLS(d.c.Listen.MX, d.tls)
 	if err != nil {
 		return "", err
 	}
@@ -135,11 +135,11 @@ type received struct {
 
 // folders opens an IMAP connection as that person.
 func (d *demo) folders(user string) (*imapclient.Client, error) {
-	c, err := imapclient.DialTLS(d.s.Addr("imaps"), &imapclient.Options{TLSConfig: d.tls})
+	c, err := imapclient.DialTLS(d.c.Listen.IMAPS, &imapclient.Options{TLSConfig: d.tls})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Login(user, d.in.passwords[user]).Wait(); err != nil {
+	if err := c.Login(user, d.in.Passwords[user]).Wait(); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (m received) text(name string) string {
 // metric reads one value from /metrics; series is name{labels} as it stands
 // there.
 func (d *demo) metric(series string) (float64, error) {
-	resp, err := http.Get("http://" + d.s.Addr("http") + "/metrics")
+	resp, err := http.Get("http://" + d.c.Listen.HTTP + "/metrics")
 	if err != nil {
 		return 0, err
 	}

@@ -191,7 +191,7 @@ func (d *demo) actOutsider(ctx context.Context) error {
 		return err
 	}
 	opened, err := pgpmime.Open(d.other.files()[0], pgpmime.Options{
-		Keys: []*pgp.Key{d.in.keys["XB-2"]}, Ring: pgp.NewRing(d.in.keys["XA-1"].Certificate()), Policy: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(), At: time.Now(),
+		Keys: []*pgp.Key{d.in.Keys["XB-2"]}, Ring: pgp.NewRing(d.in.Keys["XA-1"].Certificate()), Policy: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(), At: time.Now(),
 	})
 	if err != nil {
 		return err
@@ -207,11 +207,11 @@ func (d *demo) actHostile(context.Context) error {
 	if err != nil {
 		return err
 	}
-	unknown, err := seal(stranger, "cp247@police-betaland.example", d.in.keys["XA-1"].Certificate(), "Emergency", "We need the subscriber data within 20 minutes.")
+	unknown, err := seal(stranger, "cp247@police-betaland.example", d.in.Keys["XA-1"].Certificate(), "Emergency", "We need the subscriber data within 20 minutes.")
 	if err != nil {
 		return err
 	}
-	impersonated, err := seal(d.in.keys["XB-2"], beta, d.in.keys["XA-1"].Certificate(), "Preservation", "Signed by XB-2, but From says XB-1.")
+	impersonated, err := seal(d.in.Keys["XB-2"], beta, d.in.Keys["XA-1"].Certificate(), "Preservation", "Signed by XB-2, but From says XB-1.")
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (d *demo) actAfter(ctx context.Context) error {
 // sealAs makes a PGP/MIME message with the key of a contact point, as its mail
 // program would.
 func (d *demo) sealAs(cp, from, subject, text string) ([]byte, error) {
-	return seal(d.in.keys[cp], from, d.in.keys["XA-1"].Certificate(), subject, text)
+	return seal(d.in.Keys[cp], from, d.in.Keys["XA-1"].Certificate(), subject, text)
 }
 
 func seal(key *pgp.Key, from string, to *pgp.Certificate, subject, text string) ([]byte, error) {

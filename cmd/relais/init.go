@@ -8,6 +8,7 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/accounts"
+	"relais.example/gateway/setup"
 	"relais.example/routing/directory"
 )
 
@@ -30,20 +31,20 @@ lists the desk, and the first staff account, whose password is printed once.
 			if address == "" {
 				address = "cp247@" + strings.TrimPrefix(hostname, "relais.")
 			}
-			in := installation{
-				hostname: hostname, desks: []string{desk}, algo: algorithm,
-				parties: []directory.Party{{
+			in := setup.Installation{
+				Hostname: hostname, Desks: []string{desk}, Algorithm: algorithm,
+				Parties: []directory.Party{{
 					Code: party, Names: map[string]string{"en": partyName},
 					ContactPoints: []directory.ContactPoint{{
 						ID: desk, Role: directory.Police, Institution: institution, Addresses: []string{address}, Hours: "24/7", Zone: "UTC",
 					}},
 				}},
-				staff: []accounts.Account{{User: user, Desk: desk, Role: accounts.Supervisor, Name: user}},
+				Staff: []accounts.Account{{User: user, Desk: desk, Role: accounts.Supervisor, Name: user}},
 			}
 			if high {
-				in.listen = map[string]string{"mx": ":2525", "submission": ":2587", "submissions": ":2465", "imap": ":2143", "imaps": ":2993", "http": "127.0.0.1:9465"}
+				in.Listen = map[string]string{"mx": ":2525", "submission": ":2587", "submissions": ":2465", "imap": ":2143", "imaps": ":2993", "http": "127.0.0.1:9465"}
 			}
-			done, err := in.write(args[0])
+			done, err := in.Write(args[0])
 			if err != nil {
 				return err
 			}
@@ -56,7 +57,7 @@ Next:  relais serve --config %[1]s
 Then:  replace tls/ by a real certificate, directory/ by the Network's Directory and
        directory/authority.asc by the certificate of its authority, and take
        keys/directory-authority.asc away from this machine.
-`, done.config, desk, address, args[0], user, done.passwords[user])
+`, done.Config, desk, address, args[0], user, done.Passwords[user])
 			return nil
 		},
 	}

@@ -230,3 +230,31 @@ func TestGPGWeakSignaturesAndCertificates(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Keys whose primary part stays offline are exported as subkeys with a stub.
+func TestGPGKeyWithOfflinePrimaryWorks(t *testing.T) {
+	t.Parallel()
+	g := newGPG(t)
+	id := "desk@alphaland.example"
+	cert := g.certificate(id, "--quick-gen-key", id, "ed25519", "cert", "never")
+	g.run(nil, "--quick-add-key", cert.Fingerprint(), "ed25519", "sign", "1y")
+	g.run(nil, "--quick-add-key", cert.Fingerprint(), "cv25519", "encr", "1y")
+	k, err := ReadKey(g.run(nil, "--armor", "--export-secret-subkeys", id), nil)
+	check(t, err)
+	at := time.Now()
+	message, err := Encrypt([]byte("x"), k, []*Certificate{k.Certificate()}, at)
+	check(t, err)
+	d, err := Decrypt(message, []*Key{k}, NewRing(k.Certificate()), DefaultPolicy(), Limits{}, at)
+	if err != nil || d.Signature.State != SignatureGood || d.Signature.Signer.Fingerprint() != cert.Fingerprint() {
+		t.Fatalf("%v %+v", err, d)
+	}
+	if left := k.Certificate().Expires().Sub(at); left < 360*24*time.Hour || left > 370*24*time.Hour {
+		t.Errorf("expires in %v", left)
+	}
+	if err := k.Certificate().CheckSigning(at.AddDate(2, 0, 0), DefaultPolicy()); err == nil {
+		t.Error("the signing subkey has expired")
+	}
+	if _, err := k.Armor([]byte("secret")); err != nil {
+		t.Error(err)
+	}
+}

@@ -190,7 +190,11 @@ func (a *arrival) reject(v verdict.Verdict) (smtpd.Outcome, verdict.Verdict, err
 // accept stores what may pass, or what a person must look at.
 func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome, verdict.Verdict, error) {
 	once, envelope := a.signature(), a.envelope()
-	found, err := a.queue.Arrive(ctx, a.at.Year(), []string{once}, a.threads())
+	threads, year := a.threads(), a.at.Year()
+	if len(threads) > 0 {
+		year = 0 // it will hardly open a request: reserve no number yet
+	}
+	found, err := a.queue.Arrive(ctx, year, []string{once}, threads)
 	if err != nil {
 		return smtpd.Outcome{}, v, err
 	}

@@ -190,7 +190,7 @@ func (a *arrival) fingerprint() string {
 func (a *arrival) openRequests(ctx context.Context, p *plan, number uint64, held bool, parent request.Reference) error {
 	kinds := a.kinds()
 	for i, kind := range kinds {
-		if i > 0 {
+		if i > 0 || number == 0 {
 			found, err := a.queue.Arrive(ctx, a.at.Year(), nil, nil)
 			if err != nil {
 				return err
@@ -246,20 +246,9 @@ func (a *arrival) deadlines(kind request.Kind, held bool) []request.Deadline {
 	case held:
 		return clocks.Arm(clocks.On(deadline.EventQuarantined, kind, a.class.Emergency, deadline.Received, a.at))
 	case kind == request.Unclassified:
-		return clocks.Arm(clocks.Shortest(a.candidates(), a.class.Emergency, deadline.Received, a.at))
+		return clocks.Arm(clocks.Shortest(a.class.ClockKinds(), a.class.Emergency, deadline.Received, a.at))
 	}
 	return clocks.Arm(clocks.For(kind, a.class.Emergency, deadline.Received, a.at))
-}
-
-// candidates are the kinds whose shortest clock runs in triage.
-func (a *arrival) candidates() []request.Kind {
-	out := []request.Kind{request.Unclassified}
-	for _, c := range a.class.Candidates {
-		if c.Kind.Asks() {
-			out = append(out, c.Kind)
-		}
-	}
-	return out
 }
 
 // remember is how long a signature is known: longer than any is accepted.

@@ -98,7 +98,7 @@ func (m *Metrics) Received(desk string, v verdict.Verdict, took time.Duration) {
 // Applied takes the times out of a record that became history.
 func (m *Metrics) Applied(r queue.Record) {
 	for _, e := range r.Events {
-		if e.Since.IsZero() {
+		if e.Since.IsZero() || e.Direction != request.Received {
 			continue
 		}
 		switch e.Type {

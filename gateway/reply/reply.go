@@ -160,7 +160,7 @@ func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 	if err := l.recipients(); err != nil {
 		return smtpd.Outcome{}, err
 	}
-	found, err := l.queue.Arrive(ctx, l.at.Year(), nil, l.threads())
+	found, err := l.queue.Arrive(ctx, 0, nil, l.threads())
 	if err != nil {
 		return smtpd.Outcome{}, err
 	}
@@ -175,11 +175,9 @@ func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 		return l.answer(ctx, parent)
 	}
 	var done []string
-	for i, cp := range l.to {
-		if i > 0 {
-			if found, err = l.queue.Arrive(ctx, l.at.Year(), nil, nil); err != nil {
-				return smtpd.Outcome{}, err
-			}
+	for _, cp := range l.to {
+		if found, err = l.queue.Arrive(ctx, l.at.Year(), nil, nil); err != nil {
+			return smtpd.Outcome{}, err
 		}
 		ref, err := l.ask(ctx, cp, found.Number)
 		if err != nil {

@@ -103,11 +103,12 @@ func TestLimitsPerConnection(t *testing.T) {
 		{"bare line feed", Limits{}, func(w *wire) {
 			w.send("NOOP\nNOOP\n")
 		}, "500 5.5.2 "},
-		{"time of a session", Limits{SessionTimeout: 100 * time.Millisecond}, func(w *wire) {}, "421 4.4.2 "},
-		{"silence", Limits{ReadTimeout: 100 * time.Millisecond}, func(w *wire) {}, "421 4.4.2 "},
+		{"time of a session", Limits{SessionTimeout: 700 * time.Millisecond}, func(w *wire) {}, "421 4.4.2 "},
+		{"silence", Limits{ReadTimeout: 700 * time.Millisecond}, func(w *wire) {}, "421 4.4.2 "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := serveMX(t, &recorder{}, tt.limits).hello(t)
 			tt.play(w)
 			w.expect(tt.last)

@@ -126,10 +126,11 @@ func TestRefusedChunkIsNotReadAsCommands(t *testing.T) {
 
 // Row 2: when the time for a body is up, the rest of it is not commands.
 func TestSlowBodyIsNotReadAsCommands(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{"DATA\r\n", "BDAT 100000 LAST\r\n", "BDAT 100000\r\n"} {
 		t.Run(strings.TrimSpace(body), func(t *testing.T) {
 			r := &recorder{}
-			ts := serveMX(t, r, Limits{ReadTimeout: 200 * time.Millisecond, MinRate: 1 << 20})
+			ts := serveMX(t, r, Limits{ReadTimeout: 700 * time.Millisecond, MinRate: 1 << 20})
 			w := ts.hello(t)
 			w.ask("MAIL FROM:<a@gammaland.example>", "250 ")
 			w.ask("RCPT TO:<desk@alphaland.example>", "250 ")
@@ -154,7 +155,8 @@ func TestSlowBodyIsNotReadAsCommands(t *testing.T) {
 
 // A body dribbled byte by byte is cut off although every read succeeds.
 func TestSlowLorisBody(t *testing.T) {
-	ts := serveMX(t, &recorder{}, Limits{ReadTimeout: 200 * time.Millisecond, MinRate: 1 << 20})
+	t.Parallel()
+	ts := serveMX(t, &recorder{}, Limits{ReadTimeout: 700 * time.Millisecond, MinRate: 1 << 20})
 	w := ts.hello(t)
 	w.transaction()
 	dribble(t, w)
@@ -162,7 +164,8 @@ func TestSlowLorisBody(t *testing.T) {
 
 // So is a command line.
 func TestSlowLorisCommand(t *testing.T) {
-	dribble(t, serveMX(t, &recorder{}, Limits{ReadTimeout: 200 * time.Millisecond}).hello(t))
+	t.Parallel()
+	dribble(t, serveMX(t, &recorder{}, Limits{ReadTimeout: 700 * time.Millisecond}).hello(t))
 }
 
 // dribble sends a byte every few milliseconds until the server has said 421.
@@ -186,13 +189,14 @@ func dribble(t *testing.T, w *wire) {
 
 // A large body that keeps moving outlives the read timeout.
 func TestSteadyBodyIsNotCutOff(t *testing.T) {
+	t.Parallel()
 	r := &recorder{}
-	w := serveMX(t, r, Limits{ReadTimeout: 150 * time.Millisecond, MinRate: 1000}).hello(t)
+	w := serveMX(t, r, Limits{ReadTimeout: 700 * time.Millisecond, MinRate: 1000}).hello(t)
 	w.transaction()
 	line := []byte(strings.Repeat("x", 98) + "\r\n")
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for range 20 { // 400 ms in all
+	for range 20 { // one second in all
 		<-tick.C
 		if _, err := w.Write(line); err != nil {
 			t.Fatal(err)

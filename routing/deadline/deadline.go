@@ -18,7 +18,8 @@ const (
 	EventSent         = "sent"         // our message left the desk (direction Sent)
 	EventQuarantined  = "quarantined"  // held until a person decides
 	EventReleased     = "released"     // let out of quarantine, or discarded there
-	EventAcknowledged = "acknowledged" // somebody said it arrived; in triage: somebody said what it is
+	EventClassified   = "classified"   // in triage: a person said what it is
+	EventAcknowledged = "acknowledged" // somebody said it arrived
 	EventAnswered     = "answered"     // the outcome was told
 	EventDelivered    = "delivered"    // the other side's server took our message
 	EventPreserved    = "preserved"    // the data are preserved (a PRESERVED reply)
@@ -27,7 +28,7 @@ const (
 
 // Events lists every event that a clock may name.
 func Events() []string {
-	return []string{EventReceived, EventSent, EventQuarantined, EventReleased,
+	return []string{EventReceived, EventSent, EventQuarantined, EventReleased, EventClassified,
 		EventAcknowledged, EventAnswered, EventDelivered, EventPreserved, EventClosed}
 }
 

@@ -218,10 +218,13 @@ type Found struct {
 }
 
 // Arrive looks up, in one round trip, what is known about an incoming message
-// and reserves a running number for the request that it may open. A number
-// that is not used leaves a gap.
+// and reserves a running number of the year for the request that it may open.
+// A number that is not used leaves a gap; year 0 reserves none.
 func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Found, error) {
 	var f Found
+	if year == 0 && len(once) == 0 && len(threads) == 0 {
+		return f, nil
+	}
 	pipe := d.q.client.Pipeline()
 	var seen []*redis.StringCmd
 	for _, name := range once {
@@ -231,7 +234,10 @@ func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Fo
 	if len(threads) > 0 {
 		refs = pipe.HMGet(ctx, d.key("threads"), threads...)
 	}
-	number := pipe.HIncrBy(ctx, d.key("numbers"), strconv.Itoa(year), 1)
+	var number *redis.IntCmd
+	if year != 0 {
+		number = pipe.HIncrBy(ctx, d.key("numbers"), strconv.Itoa(year), 1)
+	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return f, unavailable("looking up message", err)
 	}
@@ -245,7 +251,9 @@ func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Fo
 			}
 		}
 	}
-	f.Number = uint64(number.Val())
+	if number != nil {
+		f.Number = uint64(number.Val())
+	}
 	return f, nil
 }
 

@@ -101,7 +101,7 @@ func (c Attach) decide(s State) ([]Event, error) {
 	events := []Event{first}
 	add := func(t EventType, status Status) {
 		e := base
-		e.Type, e.Status, e.Code, e.Kind, e.Since = t, status, c.Code, s.Kind, s.Since
+		e.Type, e.Status, e.Code, e.Direction, e.Kind, e.Since = t, status, c.Code, s.Direction, s.Kind, s.Since
 		events = append(events, e)
 	}
 	if c.Kind == Auto { // machine mail never moves a clock
@@ -251,7 +251,7 @@ func (c Delivered) decide(s State) ([]Event, error) {
 	if s.Status == StatusNone {
 		return nil, refuse(s, "delivering for", "")
 	}
-	base := Event{Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Code: s.Code, Kind: s.Kind, Since: s.Since, Deadlines: c.Deadlines}
+	base := Event{Ref: s.Ref, At: c.At, By: "gateway", Out: c.Out, Code: s.Code, Direction: s.Direction, Kind: s.Kind, Since: s.Since, Deadlines: c.Deadlines}
 	switch {
 	case c.Final && s.Status == StatusAnswering && s.Pending == c.Out:
 		base.Type = EvAnswered

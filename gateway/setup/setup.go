@@ -1,4 +1,6 @@
-package main
+// Package setup writes a working installation into a folder: for 'relais init',
+// for the demo and for tests.
+package setup
 
 import (
 	"bytes"
@@ -23,30 +25,33 @@ import (
 	"relais.example/routing/directory"
 )
 
-// installation describes a gateway that is to be written into a folder.
-type installation struct {
-	hostname string
-	listen   map[string]string // as in the configuration
-	parties  []directory.Party // contact points without certificates; keys are made
-	desks    []string          // contact points served here
-	staff    []accounts.Account
-	nextHops []map[string]string
-	algo     pgp.Algorithm
-	redis    string // URL; empty: embedded
-	quiet    bool   // desks do not acknowledge
+// Installation describes a gateway that is to be written.
+type Installation struct {
+	Hostname  string
+	Listen    map[string]string // as in the configuration; nil: its defaults
+	Parties   []directory.Party // contact points without certificates; keys are made
+	Desks     []string          // contact points served here
+	Staff     []accounts.Account
+	NextHops  []map[string]string // as in the configuration
+	Retry     []string            // as in the configuration; nil: its default
+	Algorithm pgp.Algorithm
+	RedisURL  string         // empty: embedded
+	Quiet     bool           // desks do not acknowledge
+	More      map[string]any // further top-level settings
 }
 
-// installed is what a written installation has that is said only once, or
-// that stays out of the gateway's reach.
-type installed struct {
-	config    string // path of relais.yaml
-	passwords map[string]string
-	keys      map[string]*pgp.Key // of every contact point
+// Written is what an installation has that is said only once, or that stays
+// out of the gateway's reach.
+type Written struct {
+	Config    string              // path of relais.yaml
+	Passwords map[string]string   // by staff account
+	Keys      map[string]*pgp.Key // of every contact point
+	Authority *pgp.Key            // signs the Directory
 }
 
-// write makes the folder: TLS certificate for trial, keys, signed Directory,
+// Write makes the folder: TLS certificate for trial, keys, signed Directory,
 // staff accounts, configuration. It refuses a folder that has a configuration.
-func (in installation) write(dir string) (*installed, error) {
+func (in Installation) Write(dir string) (*Written, error) {
 	path := filepath.Join(dir, "relais.yaml")
 	if _, err := os.Stat(path); err == nil {
 		return nil, fmt.Errorf("%s exists already; choose an empty folder", path)
@@ -56,16 +61,16 @@ func (in installation) write(dir string) (*installed, error) {
 			return nil, err
 		}
 	}
-	done := &installed{config: path, passwords: map[string]string{}, keys: map[string]*pgp.Key{}}
-	if err := writeTrialCertificate(filepath.Join(dir, "tls"), in.hostname); err != nil {
+	done := &Written{Config: path, Passwords: map[string]string{}, Keys: map[string]*pgp.Key{}}
+	if err := writeTrialCertificate(filepath.Join(dir, "tls"), in.Hostname); err != nil {
 		return nil, fmt.Errorf("making TLS certificate: %w", err)
 	}
 	if err := in.writeDirectory(dir, done); err != nil {
 		return nil, err
 	}
-	for _, a := range in.staff {
-		done.passwords[a.User] = accounts.Generate()
-		hash, err := accounts.Hash(done.passwords[a.User])
+	for _, a := range in.Staff {
+		done.Passwords[a.User] = accounts.Generate()
+		hash, err := accounts.Hash(done.Passwords[a.User])
 		if err != nil {
 			return nil, err
 		}
@@ -79,16 +84,16 @@ func (in installation) write(dir string) (*installed, error) {
 
 // writeDirectory makes a key for every contact point and an authority that
 // signs the first Directory.
-func (in installation) writeDirectory(dir string, done *installed) error {
+func (in Installation) writeDirectory(dir string, done *Written) error {
 	now := time.Now().UTC().Truncate(time.Second)
-	for i := range in.parties {
-		for j := range in.parties[i].ContactPoints {
-			cp := &in.parties[i].ContactPoints[j]
-			key, err := pgp.GenerateKey(cp.Institution, cp.Addresses[0], in.algo, now, 2*365*24*time.Hour)
+	for i := range in.Parties {
+		for j := range in.Parties[i].ContactPoints {
+			cp := &in.Parties[i].ContactPoints[j]
+			key, err := pgp.GenerateKey(cp.Institution, cp.Addresses[0], in.Algorithm, now, 2*365*24*time.Hour)
 			if err != nil {
 				return fmt.Errorf("making key of %s: %w", cp.ID, err)
 			}
-			done.keys[cp.ID] = key
+			done.Keys[cp.ID] = key
 			cp.CertificatesArmored = []string{string(key.Certificate().Armor())}
 			if err := writeKey(filepath.Join(dir, "keys", cp.ID+".asc"), key); err != nil {
 				return err
@@ -98,16 +103,17 @@ func (in installation) writeDirectory(dir string, done *installed) error {
 			}
 		}
 	}
-	authority, err := pgp.GenerateKey("Directory authority", "directory@secretariat.example", in.algo, now, 0)
+	var err error
+	done.Authority, err = pgp.GenerateKey("Directory authority", "directory@secretariat.example", in.Algorithm, now, 0)
 	if err != nil {
 		return fmt.Errorf("making key of the Directory authority: %w", err)
 	}
-	doc := &directory.Document{Format: directory.Format, Version: 1, Issued: now, Parties: in.parties}
+	doc := &directory.Document{Format: directory.Format, Version: 1, Issued: now, Parties: in.Parties}
 	text, err := doc.Encode()
 	if err != nil {
 		return err
 	}
-	signature, _, err := directory.Sign(text, authority, now.Add(time.Second), false)
+	signature, _, err := directory.Sign(text, done.Authority, now.Add(time.Second), false)
 	if err != nil {
 		return err
 	}
@@ -115,8 +121,8 @@ func (in installation) writeDirectory(dir string, done *installed) error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(folder, directory.FileName), text, 0o600),
 		os.WriteFile(filepath.Join(folder, directory.FileName+directory.SignatureSuffix), signature, 0o600),
-		os.WriteFile(filepath.Join(folder, "authority.asc"), authority.Certificate().Armor(), 0o644),
-		writeKey(filepath.Join(dir, "keys", "directory-authority.asc"), authority),
+		os.WriteFile(filepath.Join(folder, "authority.asc"), done.Authority.Certificate().Armor(), 0o644),
+		writeKey(filepath.Join(dir, "keys", "directory-authority.asc"), done.Authority),
 	)
 }
 
@@ -129,28 +135,38 @@ func writeKey(path string, key *pgp.Key) error {
 }
 
 // writeConfig writes the settings that differ from the defaults.
-func (in installation) writeConfig(path string) error {
+func (in Installation) writeConfig(path string) error {
 	var desks []map[string]any
-	for _, id := range in.desks {
+	for _, id := range in.Desks {
 		desk := map[string]any{"id": id, "key_files": []string{"keys/" + id + ".asc"}}
-		if in.quiet {
+		if in.Quiet {
 			desk["acknowledge"] = false
 		}
 		desks = append(desks, desk)
 	}
 	settings := yaml.MapSlice{
-		{Key: "hostname", Value: in.hostname},
+		{Key: "hostname", Value: in.Hostname},
 		{Key: "tls", Value: map[string]string{"certificate_file": "tls/cert.pem", "key_file": "tls/key.pem"}},
 	}
-	if len(in.listen) > 0 {
-		settings = append(settings, yaml.MapItem{Key: "listen", Value: in.listen})
+	if len(in.Listen) > 0 {
+		settings = append(settings, yaml.MapItem{Key: "listen", Value: in.Listen})
 	}
 	settings = append(settings, yaml.MapItem{Key: "desks", Value: desks})
-	if in.redis != "" {
-		settings = append(settings, yaml.MapItem{Key: "redis", Value: map[string]string{"url": in.redis}})
+	if in.RedisURL != "" {
+		settings = append(settings, yaml.MapItem{Key: "redis", Value: map[string]string{"url": in.RedisURL}})
 	}
-	if len(in.nextHops) > 0 {
-		settings = append(settings, yaml.MapItem{Key: "relay", Value: map[string]any{"next_hops": in.nextHops, "retry": []string{"2s", "10s", "1m"}}})
+	relay := map[string]any{}
+	if len(in.NextHops) > 0 {
+		relay["next_hops"] = in.NextHops
+	}
+	if len(in.Retry) > 0 {
+		relay["retry"] = in.Retry
+	}
+	if len(relay) > 0 {
+		settings = append(settings, yaml.MapItem{Key: "relay", Value: relay})
+	}
+	for key, value := range in.More {
+		settings = append(settings, yaml.MapItem{Key: key, Value: value})
 	}
 	body, err := yaml.Marshal(settings)
 	if err != nil {
