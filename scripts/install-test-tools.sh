@@ -14,6 +14,8 @@ packages=()
 for pair in "${needed[@]}"; do
 	command -v "${pair%%:*}" > /dev/null || packages+=("${pair#*:}")
 done
+# swaks speaks TLS only with this module, which it does not depend on.
+perl -MNet::SSLeay -e 1 2> /dev/null || packages+=(libnet-ssleay-perl)
 # The race detector links against the C library.
 [ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
 if [ ${#packages[@]} -eq 0 ]; then

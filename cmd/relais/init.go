@@ -30,6 +30,9 @@ lists the desk, and the first staff account, whose password is printed once.
 			}
 			if address == "" {
 				address = "cp247@" + strings.TrimPrefix(hostname, "relais.")
+				if !strings.Contains(address, ".") { // a host name for trial, such as localhost
+					address += ".example"
+				}
 			}
 			in := setup.Installation{
 				Hostname: hostname, Desks: []string{desk}, Algorithm: algorithm,

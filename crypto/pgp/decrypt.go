@@ -23,8 +23,8 @@ type Decrypted struct {
 }
 
 const (
-	maxSessionKeys  = 256 // recipients named in one message
-	maxTrials       = 32  // private-key operations spent on one message
+	maxSessionKeys = 256 // recipients named in one message
+	maxTrials      = 32  // private-key operations spent on one message
 )
 
 // Decrypt opens an encrypted message (armored or binary) with any of the keys
