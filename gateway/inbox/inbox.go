@@ -95,6 +95,11 @@ func (a *account) Append(ctx context.Context, folder string, m imapd.NewMessage)
 	if !slices.Contains(appendable, folder) {
 		return 0, &imapd.Refused{Code: imap.ResponseCodeCannot, Text: folder + " is filled by the gateway; save drafts to Drafts and copies to Sent"}
 	}
+	if folder == mailbox.Sent {
+		if uid, ok, err := a.sentCopy(ctx, m.Body); ok || err != nil {
+			return uid, err
+		}
+	}
 	names, err := a.store.Vault.Put(ctx, m.Body)
 	if err != nil {
 		return 0, err
