@@ -142,6 +142,8 @@ func (a *arrival) open() verdict.Reason {
 		return verdict.OK
 	case errors.Is(err, pgpmime.ErrLimits):
 		return verdict.OverLimits
+	case errors.Is(err, pgpmime.ErrStructure) && repeatsFrom(head):
+		return verdict.AmbiguousSender
 	case errors.Is(err, pgpmime.ErrStructure):
 		return verdict.BadStructure
 	}
@@ -168,6 +170,31 @@ func looped(head []byte, hostname string) bool {
 		}
 	}
 	return received > maxReceived
+}
+
+// repeatsFrom reports whether the header has more than one From field.
+func repeatsFrom(head []byte) bool {
+	n := 0
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if name, _, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("From")) {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// Refused records a message that the SMTP server refused before it was whole
+// or handed over: too large, or with line ends that programs read differently.
+func (in *Intake) Refused(desk, remote string, r verdict.Reason) error {
+	a := &arrival{in: in, desk: in.desks[desk], inbound: smtpd.Inbound{Desk: desk, Remote: remote}, at: time.Now().UTC().Truncate(time.Microsecond)}
+	_, v, err := a.reject(in.o.Rules.Reasons.Decide(r))
+	if err != nil {
+		in.o.Log.Error("refusal not recorded; the sender was asked to try again", "desk", desk, "error", err)
+		return err
+	}
+	in.o.Observe(desk, v, 0)
+	in.o.Log.Info("message received", "desk", desk, "action", v.Action, "reason", v.Reason, "remote", remote)
+	return nil
 }
 
 // reject refuses a message in the SMTP session. The journal keeps a line.

@@ -61,6 +61,9 @@ func (a *arrival) judge() verdict.Reason {
 }
 
 func (a *arrival) judgeUnsigned() verdict.Reason {
+	if a.message.PartSigned {
+		return verdict.PartlySigned
+	}
 	if !a.message.Encrypted {
 		if automatic(a.message.Outer, a.inbound.MailFrom) {
 			return verdict.Automatic

@@ -47,13 +47,36 @@ func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byt
 	a.findings(v, p, ref, field)
 	field("MIME-Version", "1.0")
 	for _, f := range head {
-		if strings.HasPrefix(strings.ToLower(f.Name), "content-") {
+		if name := strings.ToLower(f.Name); strings.HasPrefix(name, "content-") {
+			if name == "content-type" {
+				f.Value = withoutProtection(f.Value)
+			}
 			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, fold(clean(f.Value)))
 		}
 	}
 	b.WriteString("\r\n")
 	b.Write(body)
 	return b.Bytes()
+}
+
+// withoutProtection takes the parameters of header protection off a content
+// type: what staff see is no longer the protected part itself.
+func withoutProtection(value string) string {
+	kind, params, err := mime.ParseMediaType(value)
+	if err != nil {
+		return value
+	}
+	_, hp := params["hp"]
+	_, v1 := params["protected-headers"]
+	if !hp && !v1 {
+		return value
+	}
+	delete(params, "hp")
+	delete(params, "protected-headers")
+	if formatted := mime.FormatMediaType(kind, params); formatted != "" {
+		return formatted
+	}
+	return value
 }
 
 // findings writes what the gateway found out, in fields that a mail client can

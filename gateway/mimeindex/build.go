@@ -8,10 +8,8 @@ import (
 // Build indexes raw, a whole message as stored. It takes time linear in the
 // length of raw and never fails.
 func Build(raw []byte) *Index {
-	b := &builder{raw: raw}
-	root := b.begin(0, false)
-	b.scan()
-	b.finish(0, len(raw), b.lines)
+	b := builder{raw: raw}
+	root := b.build()
 	x := &Index{Root: root, size: len(raw), parts: b.parts, headers: b.headers}
 	if root.BodyStart <= maxHeader {
 		x.header = bytes.Clone(raw[:root.BodyStart])
@@ -29,6 +27,15 @@ type builder struct {
 	live    []*Part // enclosing parts, outermost first
 
 	inHeader bool // the last live part is still in its header
+	textOnly bool // leave out the envelopes
+}
+
+// build returns the root part.
+func (b *builder) build() *Part {
+	root := b.begin(0, false)
+	b.scan()
+	b.finish(0, len(b.raw), b.lines)
+	return root
 }
 
 // scan reads the message line by line.
@@ -114,7 +121,7 @@ func (b *builder) finish(level, end, lines int) {
 // readHeader fills live[i], which is p, from its header.
 func (b *builder) readHeader(p *Part, i int) {
 	b.headers += p.BodyStart - p.HeaderStart
-	p.parseHeader(b.raw[p.HeaderStart:p.BodyStart], b.isRoot(i))
+	p.parseHeader(b.raw[p.HeaderStart:p.BodyStart], b.isRoot(i) && !b.textOnly)
 }
 
 // isRoot reports whether live[i] is the message itself or an embedded one.

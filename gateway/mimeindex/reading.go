@@ -6,19 +6,29 @@ import (
 	"strings"
 )
 
-// Reading returns the decoded text that a person reads first, at most limit
-// bytes of it: the text/plain parts that are no attachments, and HTML turned
-// into text only where there is no plain text. raw must be the bytes that the
-// index was built from.
+// Reading returns the decoded text of a message that a person reads first, at
+// most limit bytes of it: the text/plain parts that are no attachments, and
+// HTML turned into text only where there is no plain text.
+func Reading(raw []byte, limit int) string {
+	b := builder{raw: raw, textOnly: true}
+	return b.build().reading(raw, limit)
+}
+
+// Reading is the function of that name for a message with an index. raw must
+// be the bytes that the index was built from.
 func (x *Index) Reading(raw []byte, limit int) string {
 	if len(raw) != x.size {
 		return ""
 	}
-	var plain, rich strings.Builder
-	x.Root.reading(raw, limit, &plain, &rich)
-	text := plain.String()
+	return x.Root.reading(raw, limit)
+}
+
+func (p *Part) reading(raw []byte, limit int) string {
+	var plain, rich texts
+	p.collect(raw, limit, &plain, &rich)
+	text := strings.Join(plain.list, "\n")
 	if strings.TrimSpace(text) == "" {
-		text = rich.String()
+		text = strings.Join(rich.list, "\n")
 	}
 	if len(text) > limit {
 		text = strings.ToValidUTF8(text[:limit], "")
@@ -26,10 +36,16 @@ func (x *Index) Reading(raw []byte, limit int) string {
 	return text
 }
 
-func (p *Part) reading(raw []byte, limit int, plain, rich *strings.Builder) {
+// texts are the texts of parts and their length in bytes.
+type texts struct {
+	list []string
+	size int
+}
+
+func (p *Part) collect(raw []byte, limit int, plain, rich *texts) {
 	if p.IsMultipart() {
 		for _, child := range p.Parts {
-			child.reading(raw, limit, plain, rich)
+			child.collect(raw, limit, plain, rich)
 		}
 		return
 	}
@@ -40,15 +56,15 @@ func (p *Part) reading(raw []byte, limit int, plain, rich *strings.Builder) {
 	if p.Subtype == "html" {
 		into = rich
 	}
-	if into.Len() > limit {
+	if into.size > limit {
 		return
 	}
 	p.texts(raw, func(text string) bool {
 		if p.Subtype == "html" {
 			text = stripTags(text)
 		}
-		into.WriteString(text)
-		into.WriteString("\n")
+		into.list = append(into.list, text)
+		into.size += len(text)
 		return true
 	})
 }

@@ -3,10 +3,11 @@ package mimeindex
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"io"
 	"mime"
-	"mime/quotedprintable"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
 )
@@ -79,17 +80,63 @@ func decodeTransfer(body []byte, encoding string) (out []byte, ok bool) {
 	case identity(encoding):
 		return body, true
 	case encoding == "quoted-printable":
-		out, _ = io.ReadAll(quotedprintable.NewReader(bytes.NewReader(body)))
-		return out, true
+		return decodeQuotedPrintable(body), true
 	case encoding == "base64":
 		return decodeBase64(body), true
 	}
 	return nil, false
 }
 
+// decodeQuotedPrintable undoes RFC 2045, section 6.7. What is no encoding stays
+// as it is.
+func decodeQuotedPrintable(body []byte) []byte {
+	out := make([]byte, 0, len(body))
+	for len(body) > 0 {
+		n := lineLen(body)
+		line := bytes.TrimRight(body[:n], " \t\r\n")
+		ending := body[len(line):n]
+		body = body[n:]
+		soft := bytes.HasSuffix(line, []byte("="))
+		if soft {
+			line = line[:len(line)-1]
+		}
+		out = appendEscaped(out, line)
+		switch {
+		case soft:
+		case bytes.HasSuffix(ending, []byte("\r\n")):
+			out = append(out, "\r\n"...)
+		case bytes.HasSuffix(ending, []byte("\n")):
+			out = append(out, '\n')
+		}
+	}
+	return out
+}
+
+// appendEscaped appends line with every "=E9" replaced by its byte.
+func appendEscaped(out, line []byte) []byte {
+	for {
+		i := bytes.IndexByte(line, '=')
+		if i < 0 {
+			return append(out, line...)
+		}
+		out = append(out, line[:i]...)
+		var b [1]byte
+		if _, err := hex.Decode(b[:], line[i+1:min(i+3, len(line))]); err != nil || i+3 > len(line) {
+			b[0], line = '=', line[i+1:]
+		} else {
+			line = line[i+3:]
+		}
+		out = append(out, b[0])
+	}
+}
+
 // decodeBase64 ignores everything outside the alphabet (RFC 2045, section
 // 6.8) and a broken end.
 func decodeBase64(body []byte) []byte {
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(body)))
+	if n, err := base64.StdEncoding.Decode(out, body); err == nil {
+		return out[:n]
+	}
 	clean := make([]byte, 0, len(body))
 	for _, c := range body {
 		switch {
@@ -100,7 +147,6 @@ func decodeBase64(body []byte) []byte {
 	if len(clean)%4 == 1 {
 		clean = clean[:len(clean)-1]
 	}
-	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(clean)))
 	n, _ := base64.RawStdEncoding.Decode(out, clean)
 	return out[:n]
 }
@@ -114,6 +160,9 @@ func decodeCharset(b []byte, charset string) string {
 				b = out
 			}
 		}
+	}
+	if utf8.Valid(b) {
+		return string(b)
 	}
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }

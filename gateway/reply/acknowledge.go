@@ -34,7 +34,7 @@ func (r *Reply) Acknowledgement(ctx context.Context, desk string, out queue.Out)
 		return nil, fmt.Errorf("acknowledging %s: %w", out.Request, err)
 	}
 	draft := pgpmime.Draft{
-		From: r.deskAddress(desk), To: []string{cp.Addresses[0]}, Date: out.Since, MessageID: MessageID(out, r.o.Hostname),
+		From: r.deskSender(desk), To: []string{cp.Addresses[0]}, Date: out.Since, MessageID: MessageID(out, r.o.Hostname),
 		Subject: fmt.Sprintf("[%s] Request received", out.Request),
 		Extra:   [][2]string{{intake.ReplyHeader, "interim " + request.CodeAckReceived}},
 		Outside: [][2]string{{"Auto-Submitted", "auto-replied"}},

@@ -278,6 +278,15 @@ func (l *letter) parent(ctx context.Context, found queue.Found) (request.State, 
 	return request.State{}, false, nil
 }
 
+// deskSender is the From of what leaves: the institution and its address.
+func (r *Reply) deskSender(id string) string {
+	name := ""
+	if cp, ok := r.o.Directory().ContactPoint(id); ok {
+		name = cp.Institution
+	}
+	return (&mail.Address{Name: name, Address: r.deskAddress(id)}).String()
+}
+
 func (r *Reply) deskAddress(id string) string {
 	cp, ok := r.o.Directory().ContactPoint(id)
 	if !ok || len(cp.Addresses) == 0 {

@@ -132,7 +132,7 @@ func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra
 // sender is the desk; names of mail programs, hosts and Bcc stay here.
 func (l *letter) draft(out queue.Out, cp *directory.ContactPoint, subject string) (pgpmime.Draft, error) {
 	d := pgpmime.Draft{
-		From: l.r.deskAddress(l.desk.ID), To: []string{cp.Addresses[0]}, Subject: subject, Date: l.at,
+		From: l.r.deskSender(l.desk.ID), To: []string{cp.Addresses[0]}, Subject: subject, Date: l.at,
 		MessageID: MessageID(out, l.r.o.Hostname), References: intake.MessageIDs(l.fields["references"], 20),
 	}
 	if ids := intake.MessageIDs(l.fields["in-reply-to"], 1); len(ids) > 0 {
