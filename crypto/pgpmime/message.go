@@ -78,6 +78,10 @@ type Message struct {
 	// WholeSigned tells that one signature, whatever it is worth, covers all of
 	// Entity.
 	WholeSigned bool
+	// PartSigned tells that there is a signature, but only over a part of what
+	// is shown, such as behind the footer of a mailing list. It was not
+	// verified: WholeSigned is false and Signature is "none".
+	PartSigned bool
 	// Entity is the cleartext: MIME headers, a blank line and the body, with
 	// CRLF line ends. It is exactly what was signed; for inline PGP it is a
 	// text/plain entity made up around the text. Nil for Form Clear.

@@ -42,6 +42,7 @@ func Open(raw []byte, o Options) (*Message, error) {
 		err = m.openInline(body, params, o)
 	default:
 		err = clearOnly(s, outer, body)
+		m.PartSigned = s.signed
 	}
 	if err != nil {
 		return nil, err
@@ -185,6 +186,7 @@ func (m *Message) take(s *scanner, entity []byte, h Header, body []byte) error {
 	}
 	m.Entity = entity
 	m.WholeSigned = m.Signature.State != pgp.SignatureNone
+	m.PartSigned = s.signed && !m.WholeSigned
 	switch {
 	case is(params["hp"], "cipher"), is(params["hp"], "clear"): // RFC 9788 section 2.1.1
 		m.Protection = strings.ToLower(params["hp"])

@@ -16,6 +16,9 @@ type scanner struct {
 	headerBytes int
 	// openPGP is set when a part of the tree is OpenPGP by its type.
 	openPGP bool
+	// signed is set when a part of the tree, not of a mail attached to it, is
+	// a PGP/MIME signed one.
+	signed bool
 }
 
 // header splits one entity and reads its header within the limits.
@@ -48,8 +51,13 @@ func (s *scanner) walk(h Header, body []byte, depth int) error {
 	switch {
 	case media == "application/pgp-encrypted", media == "multipart/encrypted":
 		s.openPGP = true
+	case media == "multipart/signed" && is(params["protocol"], "application/pgp-signature"):
+		s.signed = true
 	case media == "message/rfc822" || media == "message/global":
-		return s.child(body, depth)
+		signed := s.signed
+		err := s.child(body, depth)
+		s.signed = signed // how an attached mail is signed says nothing about this one
+		return err
 	}
 	boundary := params["boundary"]
 	if !strings.HasPrefix(media, "multipart/") || boundary == "" {

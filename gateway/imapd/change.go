@@ -95,7 +95,8 @@ func (s *session) Store(w *imapserver.FetchWriter, set imap.NumSet, flags *imap.
 	case imap.StoreFlagsDel:
 		add, remove = nil, given
 	case imap.StoreFlagsSet:
-		remove = s.replaced(before, given)
+		// A program that repeats the flags it knows sets none of them anew.
+		add, remove = missing(before, given), s.replaced(before, given)
 	}
 	if len(add)+len(remove) > 0 {
 		ctx, cancel := s.commandContext()
@@ -148,6 +149,18 @@ func (s *session) replaced(before map[uint32][]string, given []string) []string 
 		}
 	}
 	return remove
+}
+
+// missing returns the flags that at least one message does not have yet.
+func missing(before map[uint32][]string, given []string) []string {
+	return slices.DeleteFunc(slices.Clone(given), func(f string) bool {
+		for _, flags := range before {
+			if !slices.Contains(flags, f) {
+				return false
+			}
+		}
+		return len(before) > 0
+	})
 }
 
 // changed applies add and remove to flags, sorted as the mailbox keeps them.

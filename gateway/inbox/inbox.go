@@ -136,7 +136,7 @@ func (a *account) flagged(tx *queue.Tx, e mailbox.Entry, add, remove []string) e
 	had := func(flag string) bool { return slices.Contains(e.Flags, flag) }
 	const seen, star = string(imap.FlagSeen), string(imap.FlagFlagged)
 	switch {
-	case slices.Contains(add, star) && !had(star):
+	case slices.Contains(add, star): // also where a colleague's star is: two people pressed it at once
 		if err := tx.Do(ref, request.Claim{At: tx.At(), By: a.staff.User}); err != nil {
 			return err
 		}

@@ -68,7 +68,6 @@ func (p plan) folder(ref request.Reference) string {
 }
 
 func (a *arrival) classify() {
-	index := mimeindex.Build(a.message.Entity)
 	headers := map[string][]string{}
 	for _, f := range a.message.Outer {
 		name := strings.ToLower(f.Name)
@@ -76,7 +75,7 @@ func (a *arrival) classify() {
 	}
 	a.class = a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
-		Body:    index.Reading(a.message.Entity, classify.MaxText),
+		Body:    mimeindex.Reading(a.message.Entity, classify.MaxText),
 		Headers: headers,
 	})
 }
@@ -150,7 +149,10 @@ func (a *arrival) belongsTo(parent request.State) bool {
 func (a *arrival) attachTo(parent request.State) *attachment {
 	kind := a.class.Kinds[0]
 	code, final, ack := a.reply()
-	if parent.Direction == request.Sent && kind != request.Auto && kind != request.FollowUp {
+	// A signed reply header counts more than that a machine wrote it: this is
+	// how another gateway acknowledges.
+	said := a.message.Protected.Get(ReplyHeader) != ""
+	if parent.Direction == request.Sent && (said || kind != request.Auto && kind != request.FollowUp) {
 		kind = request.Response
 	}
 	folder := mailbox.Inbox

@@ -24,7 +24,7 @@ func (x *Index) Reading(raw []byte, limit int) string {
 }
 
 func (p *Part) reading(raw []byte, limit int) string {
-	var plain, rich texts
+	var plain, rich found
 	p.collect(raw, limit, &plain, &rich)
 	text := strings.Join(plain.list, "\n")
 	if strings.TrimSpace(text) == "" {
@@ -36,13 +36,13 @@ func (p *Part) reading(raw []byte, limit int) string {
 	return text
 }
 
-// texts are the texts of parts and their length in bytes.
-type texts struct {
+// found holds the texts of parts, and their length in bytes.
+type found struct {
 	list []string
 	size int
 }
 
-func (p *Part) collect(raw []byte, limit int, plain, rich *texts) {
+func (p *Part) collect(raw []byte, limit int, plain, rich *found) {
 	if p.IsMultipart() {
 		for _, child := range p.Parts {
 			child.collect(raw, limit, plain, rich)

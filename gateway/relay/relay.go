@@ -135,12 +135,12 @@ func (r *Relay) try(ctx context.Context, d *queue.Desk, out queue.Out) {
 		err = r.delivered(ctx, d, out)
 		r.o.Observe("delivered")
 	case temporary && time.Since(out.Since) < r.o.GiveUp:
-		r.o.Log.Warn("message not delivered yet; trying again", "desk", d.ID(), "to", out.To, "request", out.Request, "attempt", out.Attempts, "error", err)
+		r.o.Log.Warn("message not delivered yet; trying again", "desk", d.ID(), "to", out.To, "request", out.Request, "attempt", out.Attempts, "error", withoutWords(err))
 		out.Op, out.At = queue.OutDefer, time.Now().Add(r.pause(out.Attempts)).UTC()
 		_, err = d.Commit(ctx, func(tx *queue.Tx) error { tx.By("gateway"); tx.Out(out); return nil })
 		r.o.Observe("deferred")
 	default:
-		r.o.Log.Error("message given up; the staff are told", "desk", d.ID(), "to", out.To, "request", out.Request, "attempts", out.Attempts, "error", err)
+		r.o.Log.Error("message given up; the staff are told", "desk", d.ID(), "to", out.To, "request", out.Request, "attempts", out.Attempts, "error", withoutWords(err))
 		err = r.failed(ctx, d, out, err)
 		r.o.Observe("failed")
 	}
@@ -160,6 +160,16 @@ func status(e *smtpout.Error) string {
 		return fmt.Sprint(e.Code)
 	}
 	return string(e.Stage)
+}
+
+// withoutWords leaves out what the other server wrote, for the log: it likes to
+// repeat the address. The staff read it in the notice.
+func withoutWords(err error) error {
+	var e *smtpout.Error
+	if errors.As(err, &e) && e.Code != 0 {
+		return fmt.Errorf("%s: answered %d %s", e.Stage, e.Code, e.Status)
+	}
+	return err
 }
 
 func (r *Relay) pause(attempts int) time.Duration {

@@ -364,7 +364,7 @@ func (s *Server) openPorts(in *intake.Intake, out *reply.Reply, store *inbox.Sto
 	var err error
 	s.mx, err = smtpd.NewMX(in, smtpd.Options{
 		Hostname: s.c.Hostname, TLS: s.certificate.config(), Limits: limits, Log: s.log,
-		Observe: s.metrics.SMTP("mx", smtpd.EventConnection, smtpd.EventDisconnection),
+		Observe: s.metrics.SMTP("mx", smtpd.EventConnection, smtpd.EventDisconnection), Refused: in.Refused,
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"relais.example/routing/verdict"
 )
 
 // Receiver takes the mail that arrives on the MX port. Its methods are called
@@ -86,6 +88,10 @@ type Options struct {
 	Limits   Limits             // zero fields take the value of DefaultLimits
 	Observe  func(event string) // told each Event… as it happens; nil: nobody; must not block
 	Log      *slog.Logger       // nil: slog.Default()
+	// Refused is told, on the MX port, each message that is refused before the
+	// Receiver sees it, with the peer's IP address. An error makes the reply
+	// 451. Nil: nobody.
+	Refused func(desk, remote string, r verdict.Reason) error
 }
 
 // The closed set of events told to Options.Observe.

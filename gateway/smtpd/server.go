@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"relais.example/routing/verdict"
 )
 
 // Server is an SMTP server: the MX face or the submission face. One server may
@@ -21,6 +23,7 @@ type Server struct {
 	limits   Limits
 	tls      *tls.Config
 	observe  func(event string)
+	refused  func(desk, remote string, r verdict.Reason) error
 	log      *slog.Logger
 
 	roster *roster
@@ -67,7 +70,7 @@ func NewSubmission(sub Submitter, o Options) (*Server, error) {
 }
 
 func newServer(o Options) *Server {
-	s := &Server{hostname: o.Hostname, limits: o.Limits.filled(), observe: o.Observe, log: o.Log}
+	s := &Server{hostname: o.Hostname, limits: o.Limits.filled(), observe: o.Observe, refused: o.Refused, log: o.Log}
 	if s.hostname == "" {
 		s.hostname = "localhost"
 	}

@@ -106,15 +106,18 @@ func (s *session) receive(r io.Reader, handle func(ctx context.Context, t transa
 			return errIncomplete
 		}
 	} else if !s.guard.readBody(&lines, &body) {
+		if body.tooLarge {
+			s.refuse(t, verdict.OverLimits)
+		}
 		return errIncomplete // the guard has said why
 	}
 	switch {
 	case lines.bad:
 		s.srv.observe(EventBadLineEndings)
-		return entryReply(verdict.BadLineEndings)
+		return s.refuse(t, verdict.BadLineEndings)
 	case body.tooLarge, lines.longest > s.srv.limits.LineLength:
 		s.srv.observe(EventTooLarge)
-		return entryReply(verdict.OverLimits)
+		return s.refuse(t, verdict.OverLimits)
 	case body.noRoom:
 		s.srv.observe(EventBusy)
 		return errNoRoom
@@ -127,6 +130,16 @@ func (s *session) receive(r io.Reader, handle func(ctx context.Context, t transa
 	}
 	defer s.srv.gate.leave()
 	return s.answer(s.protect(func() (Outcome, error) { return handle(s.srv.ctx, t, body.buf) }))
+}
+
+// refuse is the reply to a message that the receiver need not see.
+func (s *session) refuse(t transaction, r verdict.Reason) error {
+	if t.desk != "" && s.srv.refused != nil {
+		if err := s.srv.refused(t.desk, s.guard.peer.remote, r); err != nil {
+			return s.answer(Outcome{}, err)
+		}
+	}
+	return entryReply(r)
 }
 
 // readChunks reads BDAT content to its end; the content is judged afterwards,

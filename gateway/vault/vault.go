@@ -103,34 +103,49 @@ func Open(dir string, key []byte, observe func(time.Duration)) (*Vault, error) {
 // Put stores bodies and returns their names when all are durable.
 func (v *Vault) Put(ctx context.Context, bodies ...[]byte) ([]string, error) {
 	names := make([]string, len(bodies))
-	var waits []*journal.Batch
+	size := 0
+	for _, body := range bodies {
+		size += headSize + len(body) + tagSize
+	}
+	small := make([]byte, 0, min(size, len(bodies)*largeBody)) // one behind the other
+	at := make([]int64, len(bodies))
 	for i, body := range bodies {
-		sealed, err := v.seal(body)
-		if err != nil {
-			return nil, err
-		}
+		var err error
 		if len(body) >= largeBody {
-			if names[i], err = v.putFile(sealed); err != nil {
-				return nil, err
-			}
-			continue
+			names[i], err = v.putFile(body)
+		} else {
+			at[i] = int64(len(small))
+			small, err = v.seal(small, body)
 		}
-		n, f, err := v.segment()
 		if err != nil {
 			return nil, err
-		}
-		offset, batch := f.Enqueue(sealed)
-		names[i] = fmt.Sprintf("s%d-%d", n, offset)
-		if len(waits) == 0 || waits[len(waits)-1] != batch {
-			waits = append(waits, batch)
 		}
 	}
-	for _, b := range waits {
-		if err := b.Wait(); err != nil {
-			return nil, fmt.Errorf("storing body: %w", err)
+	if len(small) == 0 {
+		return names, ctx.Err()
+	}
+	n, f, err := v.segment()
+	if err != nil {
+		return nil, err
+	}
+	offset, batch := f.Enqueue(small)
+	if err := batch.Wait(); err != nil {
+		return nil, fmt.Errorf("storing body: %w", err)
+	}
+	for i := range names {
+		if names[i] == "" {
+			names[i] = segmentName(n, offset+at[i])
 		}
 	}
 	return names, ctx.Err()
+}
+
+// segmentName names a body in a segment.
+func segmentName(segment int, offset int64) string {
+	b := append(make([]byte, 0, 24), 's')
+	b = strconv.AppendInt(b, int64(segment), 10)
+	b = append(b, '-')
+	return string(strconv.AppendInt(b, offset, 10))
 }
 
 // Get returns a body, or an error that wraps ErrNotFound, ErrDestroyed or
@@ -254,7 +269,11 @@ func (v *Vault) locate(name string) (*journal.File, int64, error) {
 	return f, offset, nil
 }
 
-func (v *Vault) putFile(sealed []byte) (string, error) {
+func (v *Vault) putFile(body []byte) (string, error) {
+	sealed, err := v.seal(make([]byte, 0, headSize+len(body)+tagSize), body)
+	if err != nil {
+		return "", err
+	}
 	var id [16]byte
 	rand.Read(id[:])
 	hexName := hex.EncodeToString(id[:])
@@ -288,19 +307,19 @@ func writeSynced(path string, p []byte) error {
 	return f.Sync()
 }
 
-// seal returns wrapped key, length and ciphertext in one slice. Each body has
-// a fresh key, so its nonce may be fixed.
-func (v *Vault) seal(body []byte) ([]byte, error) {
-	out := make([]byte, headSize, headSize+len(body)+tagSize)
-	key := make([]byte, KeySize)
-	rand.Read(key)
-	rand.Read(out[:nonceSize])
-	v.master.Seal(out[:nonceSize], out[:nonceSize], key, nil)
-	binary.BigEndian.PutUint64(out[wrapSize:], uint64(len(body)+tagSize))
+// seal appends wrapped key, length and ciphertext to out. Each body has a
+// fresh key, so its nonce may be fixed.
+func (v *Vault) seal(out, body []byte) ([]byte, error) {
+	var random [nonceSize + KeySize]byte
+	rand.Read(random[:])
+	nonce, key := random[:nonceSize], random[nonceSize:]
 	aead, err := newAEAD(key)
 	if err != nil {
 		return nil, err
 	}
+	out = append(out, nonce...)
+	out = v.master.Seal(out, nonce, key, nil)
+	out = binary.BigEndian.AppendUint64(out, uint64(len(body)+tagSize))
 	return aead.Seal(out, make([]byte, nonceSize), body, nil), nil
 }
 

@@ -29,7 +29,7 @@ const (
 type Classifier struct {
 	matcher        *matcher
 	markers        markers
-	replyLabels    []string
+	replyLabels    prefixes
 	formKeys       map[string]bool
 	months         map[string]int
 	languages      []string
@@ -167,10 +167,12 @@ func nothingNew(lines []line) bool {
 	letters := 0
 	for i := range lines {
 		if lines[i].part == partNew {
-			letters += len(bytes.TrimSpace(lines[i].folded))
+			if letters += len(bytes.TrimSpace(lines[i].folded)); letters >= 8 {
+				return false
+			}
 		}
 	}
-	return letters < 8
+	return true
 }
 
 // addForm puts the free text of a form where the rules read it; the names of

@@ -14,14 +14,14 @@ import (
 // appended: a single rune may unfold to dozens of bytes.
 func appendFolded(dst []byte, s string, limit int) []byte {
 	for i := 0; i < len(s) && limit > 0; {
-		b := s[i]
-		if b < utf8.RuneSelf {
-			if 'A' <= b && b <= 'Z' {
-				b += 'a' - 'A'
+		if n := plainRun(s[i:min(len(s), i+limit)]); n > 0 {
+			start := len(dst)
+			dst = append(dst, s[i:i+n]...)
+			for j, b := range dst[start:] {
+				dst[start+j] = lowerASCII[b]
 			}
-			dst = append(dst, b)
-			i++
-			limit--
+			i += n
+			limit -= n
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
@@ -77,13 +77,51 @@ func appendFoldedRune(dst []byte, r rune, s string) []byte {
 	return dst
 }
 
-// wordRune reports whether the folded rune at the start of b is part of a
-// word, and its size.
-func wordRune(b []byte) (bool, int) {
-	c := b[0]
-	if c < utf8.RuneSelf {
-		return 'a' <= c && c <= 'z' || '0' <= c && c <= '9', 1
+// plainRun is the length of the ASCII text that s begins with.
+func plainRun(s string) int {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return i
+		}
 	}
-	r, size := utf8.DecodeRune(b)
-	return unicode.IsLetter(r) || unicode.IsDigit(r), size
+	return len(s)
+}
+
+var lowerASCII = func() (lower [256]byte) {
+	for b := range lower {
+		lower[b] = byte(b)
+		if 'A' <= b && b <= 'Z' {
+			lower[b] += 'a' - 'A'
+		}
+	}
+	return lower
+}()
+
+// wordEnd returns where the word that begins at i ends, or i if none does: a
+// word is folded letters and digits.
+func wordEnd(text []byte, i int) int {
+	for i < len(text) {
+		switch c := text[i]; {
+		case letterSlots[c] != noSlot:
+			i++
+		case c < utf8.RuneSelf:
+			return i
+		default:
+			r, size := utf8.DecodeRune(text[i:])
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				return i
+			}
+			i += size
+		}
+	}
+	return i
+}
+
+// markLen is the length of the rune at the start of b.
+func markLen(b []byte) int {
+	if b[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, size := utf8.DecodeRune(b)
+	return size
 }

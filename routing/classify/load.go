@@ -108,12 +108,13 @@ func (b *builder) words(where string, f *vocabularyFile) {
 	}
 	m := &b.c.markers
 	for _, pair := range []struct {
-		to   *[]string
+		add  func(string)
 		from []string
 	}{
-		{&m.Original, f.Markers.Original}, {&m.Wrote, f.Markers.Wrote}, {&m.WroteOpens, f.Markers.WroteOpens},
-		{&m.HeaderFrom, f.Markers.HeaderFrom}, {&m.HeaderOther, f.Markers.HeaderOther}, {&m.Signature, f.Markers.Signature},
-		{&m.Disclaimer, f.Markers.Disclaimer}, {&b.c.replyLabels, f.Markers.ReplyCode},
+		{m.Original.add, f.Markers.Original}, {m.WroteOpens.add, f.Markers.WroteOpens},
+		{m.HeaderFrom.add, f.Markers.HeaderFrom}, {m.HeaderOther.add, f.Markers.HeaderOther},
+		{m.Signature.add, f.Markers.Signature}, {m.Disclaimer.add, f.Markers.Disclaimer}, {b.c.replyLabels.add, f.Markers.ReplyCode},
+		{func(s string) { m.Wrote = append(m.Wrote, s) }, f.Markers.Wrote},
 	} {
 		for _, marker := range pair.from {
 			folded := string(appendFolded(nil, marker, 256))
@@ -121,7 +122,7 @@ func (b *builder) words(where string, f *vocabularyFile) {
 				b.fault(where, "an empty marker would match every line")
 				continue
 			}
-			*pair.to = append(*pair.to, folded)
+			pair.add(folded)
 		}
 	}
 	if n := len(f.Months); n != 0 && n != 12 {
@@ -294,5 +295,6 @@ func (b *builder) finish(dir string) {
 	}
 	slices.SortFunc(b.faults, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	c := b.c
+	c.matcher.pack()
 	c.pool = &sync.Pool{New: func() any { return c.newScratch() }}
 }

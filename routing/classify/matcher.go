@@ -37,19 +37,15 @@ func (m *mask) each(visit func(family)) {
 
 // matcher finds every phrase of every family in a run of tokens. It has two
 // stages, both tries, both walked without going back in the text: letters to
-// literals ("preserv*", "logs"), literals to phrases.
+// literals ("preserv*", "logs"), literals to phrases. It is filled with add and
+// functionWord, then packed; only then it can look words up.
 type matcher struct {
+	draft    []draftNode // letters while the vocabulary is read
 	letters  []letterNode
+	others   map[otherLetter]int32 // node behind a letter that is no a-z, 0-9
 	phrases  []phraseNode
+	begins   []int32          // by literal: the phrase node that it begins, or 0
 	literals map[string]int32 // "preserv*" to its number; 0 is not used
-}
-
-type letterNode struct {
-	next   [36]int32 // a-z, 0-9; 0: none
-	others map[byte]int32
-	exact  int32 // literal that ends here
-	stem   int32 // literal with * that ends here
-	speech uint8 // language that this is a function word of; 0: none
 }
 
 type phraseNode struct {
@@ -60,7 +56,7 @@ type phraseNode struct {
 type phraseEdge struct{ literal, node int32 }
 
 func newMatcher() *matcher {
-	return &matcher{letters: make([]letterNode, 1), phrases: make([]phraseNode, 1), literals: map[string]int32{}}
+	return &matcher{draft: make([]draftNode, 1), phrases: make([]phraseNode, 1), literals: map[string]int32{}}
 }
 
 // add puts a phrase into a family. Words are given as in the vocabulary: a
@@ -85,26 +81,18 @@ func literals(phrase string) ([]string, error) {
 	folded := appendFolded(nil, phrase, 4*len(phrase)+64)
 	var words []string
 	for i := 0; i < len(folded); {
-		word, size := wordRune(folded[i:])
-		if !word {
-			if folded[i] == '*' {
-				if i == 0 || len(words) == 0 || !endsAt(folded, i) {
-					return nil, fmt.Errorf("%q: a * stands at the end of a word", phrase)
-				}
-				words[len(words)-1] += "*"
-			}
-			i += size
+		if end := wordEnd(folded, i); end > i {
+			words = append(words, string(folded[i:end]))
+			i = end
 			continue
 		}
-		start := i
-		for i < len(folded) {
-			word, size := wordRune(folded[i:])
-			if !word {
-				break
+		if folded[i] == '*' {
+			if i == 0 || len(words) == 0 || !endsAt(folded, i) {
+				return nil, fmt.Errorf("%q: a * stands at the end of a word", phrase)
 			}
-			i += size
+			words[len(words)-1] += "*"
 		}
-		words = append(words, string(folded[start:i]))
+		i += markLen(folded[i:])
 	}
 	if len(words) == 0 || len(words) > maxPhrase {
 		return nil, fmt.Errorf("%q: write 1 to %d words", phrase, maxPhrase)
@@ -117,12 +105,8 @@ func literals(phrase string) ([]string, error) {
 
 // endsAt reports whether a word ends right before i and none begins after it.
 func endsAt(b []byte, i int) bool {
-	before, _ := wordRune(b[i-1 : i])
-	if i+1 == len(b) {
-		return before
-	}
-	after, _ := wordRune(b[i+1:])
-	return before && !after
+	before := wordEnd(b[i-1:i], 0) == 1
+	return before && wordEnd(b, i+1) == i+1
 }
 
 func (m *matcher) literal(w string) int32 {
@@ -137,48 +121,11 @@ func (m *matcher) literal(w string) int32 {
 		at = m.child(at, stem[i])
 	}
 	if isStem {
-		m.letters[at].stem = n
+		m.draft[at].stem = n
 	} else {
-		m.letters[at].exact = n
+		m.draft[at].exact = n
 	}
 	return n
-}
-
-// functionWord notes that a word tells the language (1 and up).
-func (m *matcher) functionWord(w string, speech uint8) {
-	at := int32(0)
-	for _, b := range appendFolded(nil, w, 64) {
-		at = m.child(at, b)
-	}
-	m.letters[at].speech = speech
-}
-
-func (m *matcher) child(at int32, b byte) int32 {
-	if slot := letterSlot(b); slot >= 0 {
-		if m.letters[at].next[slot] == 0 {
-			m.letters = append(m.letters, letterNode{})
-			m.letters[at].next[slot] = int32(len(m.letters) - 1)
-		}
-		return m.letters[at].next[slot]
-	}
-	if m.letters[at].others == nil {
-		m.letters[at].others = map[byte]int32{}
-	}
-	if m.letters[at].others[b] == 0 {
-		m.letters = append(m.letters, letterNode{})
-		m.letters[at].others[b] = int32(len(m.letters) - 1)
-	}
-	return m.letters[at].others[b]
-}
-
-func letterSlot(b byte) int {
-	switch {
-	case 'a' <= b && b <= 'z':
-		return int(b - 'a')
-	case '0' <= b && b <= '9':
-		return int(b-'0') + 26
-	}
-	return -1
 }
 
 func (m *matcher) step(node, literal int32) int32 {
@@ -206,29 +153,6 @@ func (w *wordMatches) add(l int32) {
 	}
 }
 
-// word looks a folded token up. It returns the letters it read.
-func (m *matcher) word(token []byte, out *wordMatches) int {
-	out.n, out.speech = 0, 0
-	at := int32(0)
-	for i, b := range token {
-		node := &m.letters[at]
-		next := int32(0)
-		if slot := letterSlot(b); slot >= 0 {
-			next = node.next[slot]
-		} else {
-			next = node.others[b]
-		}
-		if next == 0 {
-			return i + 1
-		}
-		at = next
-		out.add(m.letters[at].stem)
-	}
-	out.add(m.letters[at].exact)
-	out.speech = m.letters[at].speech
-	return len(token)
-}
-
 // find appends a hit for each phrase that begins at token start, having come
 // to node at token at. It returns the number of steps taken.
 func (m *matcher) find(tokens []token, start int, node int32, at int, hits *[]hit) int {
@@ -239,18 +163,31 @@ func (m *matcher) find(tokens []token, start int, node int32, at int, hits *[]hi
 	w := &tokens[at].words
 	for _, l := range w.list[:w.n] {
 		steps++
-		edges := m.phrases[node].edges
-		i, ok := slices.BinarySearchFunc(edges, l, func(e phraseEdge, l int32) int { return int(e.literal - l) })
-		if !ok {
+		to := m.follow(node, l)
+		if to == 0 {
 			continue
 		}
-		next := &m.phrases[edges[i].node]
+		next := &m.phrases[to]
 		for _, f := range next.families {
 			*hits = append(*hits, hit{family: f, start: int32(start), end: int32(at + 1)})
 		}
 		if len(next.edges) > 0 {
-			steps += m.find(tokens, start, edges[i].node, at+1, hits)
+			steps += m.find(tokens, start, to, at+1, hits)
 		}
 	}
 	return steps
+}
+
+// follow returns the phrase node behind a literal, 0 if there is none. Nearly
+// every phrase ends at its first word, so that is looked up at once.
+func (m *matcher) follow(node, literal int32) int32 {
+	if node == 0 {
+		return m.begins[literal]
+	}
+	edges := m.phrases[node].edges
+	i, ok := slices.BinarySearchFunc(edges, literal, func(e phraseEdge, l int32) int { return int(e.literal - l) })
+	if !ok {
+		return 0
+	}
+	return edges[i].node
 }

@@ -47,13 +47,32 @@ func splitLines(lines []line, body string, folded []byte, base int) []line {
 // markers are the beginnings of lines, folded, that open parts which are not
 // new text. They are part of the vocabulary.
 type markers struct {
-	Original    []string // "-----Original Message-----"
+	Original    prefixes // "-----Original Message-----"
 	Wrote       []string // ends of "On ... wrote:"
-	WroteOpens  []string // beginnings of the same: "On ", "Le "
-	HeaderFrom  []string // "From:", first line of pasted headers
-	HeaderOther []string // "Sent:", "To:", ... one of them follows
-	Signature   []string // "Sent from my"
-	Disclaimer  []string // "This e-mail is confidential"
+	WroteOpens  prefixes // beginnings of the same: "On ", "Le "
+	HeaderFrom  prefixes // "From:", first line of pasted headers
+	HeaderOther prefixes // "Sent:", "To:", ... one of them follows
+	Signature   prefixes // "Sent from my"
+	Disclaimer  prefixes // "This e-mail is confidential"
+}
+
+// prefixes are beginnings of lines by their first byte, which most lines do
+// not share with any of them.
+type prefixes [256][]string
+
+func (p *prefixes) add(s string) { p[s[0]] = append(p[s[0]], s) }
+
+// open reports whether a line begins with one of them.
+func (p *prefixes) open(line []byte) bool {
+	if len(line) == 0 {
+		return false
+	}
+	for _, s := range p[line[0]] {
+		if len(line) >= len(s) && string(line[:len(s)]) == s {
+			return true
+		}
+	}
+	return false
 }
 
 // markParts decides for each line what it belongs to, reading it at most three
@@ -73,7 +92,7 @@ func (m *markers) markParts(lines []line) {
 		// A quotation from another program may follow a signature.
 		if part != partQuoted {
 			switch {
-			case opensWith(trimmed, m.Original) || m.pastedHeaders(lines, i, trimmed):
+			case m.Original.open(trimmed) || m.pastedHeaders(lines, i, trimmed):
 				part = partQuoted
 			case m.attribution(lines, i, trimmed):
 				if part = partQuoted; m.quotedBelow(lines, i) {
@@ -81,9 +100,9 @@ func (m *markers) markParts(lines []line) {
 					part, l.part = partNew, partQuoted
 					continue
 				}
-			case part == partNew && signatureLine(trimmed) || opensWith(trimmed, m.Signature):
+			case part == partNew && signatureLine(trimmed) || m.Signature.open(trimmed):
 				part = partSignature
-			case part == partNew && opensWith(trimmed, m.Disclaimer):
+			case part == partNew && m.Disclaimer.open(trimmed):
 				part = partDisclaimer
 			case part == partDisclaimer && len(trimmed) == 0:
 				part = partNew
@@ -103,15 +122,6 @@ func signatureLine(trimmed []byte) bool {
 	return string(trimmed) == "--"
 }
 
-func opensWith(trimmed []byte, prefixes []string) bool {
-	for _, p := range prefixes {
-		if len(trimmed) >= len(p) && string(trimmed[:len(p)]) == p {
-			return true
-		}
-	}
-	return false
-}
-
 func endsWith(trimmed []byte, suffixes []string) bool {
 	for _, s := range suffixes {
 		if len(trimmed) >= len(s) && string(trimmed[len(trimmed)-len(s):]) == s {
@@ -124,7 +134,7 @@ func endsWith(trimmed []byte, suffixes []string) bool {
 // attribution recognises "On 3 May 2026 ... wrote:", on one line or wrapped on
 // two.
 func (m *markers) attribution(lines []line, i int, trimmed []byte) bool {
-	if !opensWith(trimmed, m.WroteOpens) {
+	if !m.WroteOpens.open(trimmed) {
 		return false
 	}
 	if endsWith(trimmed, m.Wrote) {
@@ -146,12 +156,12 @@ func (m *markers) quotedBelow(lines []line, i int) bool {
 // pastedHeaders recognises the header block that mail clients put above a
 // message which they quote without marks.
 func (m *markers) pastedHeaders(lines []line, i int, trimmed []byte) bool {
-	if i == 0 || !opensWith(trimmed, m.HeaderFrom) {
+	if i == 0 || !m.HeaderFrom.open(trimmed) {
 		return false
 	}
 	others := 0
 	for j := i + 1; j < len(lines) && j <= i+4; j++ {
-		if opensWith(bytes.TrimSpace(lines[j].folded), m.HeaderOther) {
+		if m.HeaderOther.open(bytes.TrimSpace(lines[j].folded)) {
 			others++
 		}
 	}

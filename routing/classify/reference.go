@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -18,7 +19,12 @@ const (
 func appendReferences(refs []string, s string) []string {
 	const tail = len("-2026-000123-K")
 	for i := 2; i+tail <= len(s) && len(refs) < maxReferences; i++ {
-		if s[i] != '-' || !digits(s[i+1:i+5]) || s[i+5] != '-' || !digits(s[i+6:i+12]) || s[i+12] != '-' || !alnum(s[i+13]) {
+		hyphen := strings.IndexByte(s[i:len(s)-tail+1], '-')
+		if hyphen < 0 {
+			break
+		}
+		i += hyphen
+		if !digits(s[i+1:i+5]) || s[i+5] != '-' || !digits(s[i+6:i+12]) || s[i+12] != '-' || !alnum(s[i+13]) {
 			continue
 		}
 		if i+tail < len(s) && (alnum(s[i+tail]) || s[i+tail] == '-') {
@@ -105,16 +111,19 @@ func (c *Classifier) ownReference(s *sentence) (value []byte, worth int) {
 // not one of ours, no address and no label of the other side before it.
 func (c *Classifier) shapedReference(s *sentence) []byte {
 	for i := 0; i < len(s.tokens); {
-		j, joined, letters, figures := i, 0, 0, 0
+		j := i + 1
 		for ; j < len(s.tokens); j++ {
-			if j > i {
-				gap := s.gap(int32(j))
-				if len(gap) != 1 || gap[0] != '-' && gap[0] != '/' {
-					break
-				}
-				joined++
+			if gap := s.gap(int32(j)); len(gap) != 1 || gap[0] != '-' && gap[0] != '/' {
+				break
 			}
-			for _, b := range s.word(int32(j)) {
+		}
+		if j == i+1 { // as nearly always
+			i = j
+			continue
+		}
+		letters, figures := 0, 0
+		for at := i; at < j; at++ {
+			for _, b := range s.word(int32(at)) {
 				if digitByte(b) {
 					figures++
 				} else {
@@ -123,7 +132,7 @@ func (c *Classifier) shapedReference(s *sentence) []byte {
 			}
 		}
 		value := s.text[s.tokens[i].start:s.tokens[j-1].end]
-		if joined > 0 && figures >= 3 && letters > 0 && letters <= 10 && len(value) <= maxReference && !c.partOfAddress(s, i, j) && !c.theirs(s, int32(i)) &&
+		if figures >= 3 && letters > 0 && letters <= 10 && len(value) <= maxReference && !c.partOfAddress(s, i, j) && !c.theirs(s, int32(i)) &&
 			len(appendReferences(nil, strings.ToUpper(string(value)))) == 0 {
 			return value
 		}
@@ -204,6 +213,9 @@ var referenceFillers = []string{"no", "nr", "n", "number", "numero", "is", "est"
 func asWritten(original string, folded []byte) string {
 	want := string(folded)
 	for i := 0; i+len(want) <= len(original); i++ {
+		if c := original[i]; c < utf8.RuneSelf && want[0] < utf8.RuneSelf && lowerASCII[c] != want[0] {
+			continue // as nearly everywhere
+		}
 		if strings.EqualFold(original[i:i+len(want)], want) {
 			return original[i : i+len(want)]
 		}

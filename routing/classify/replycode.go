@@ -11,7 +11,7 @@ import (
 // replyCode reads a line such as "Reply code: PRESERVED until 2027-01-22", or
 // one that begins with the code itself if first is true.
 func (c *Classifier) replyCode(l line, first bool) (code string, until time.Time) {
-	rest, labelled := cutLabel(bytes.TrimSpace(l.folded), c.replyLabels)
+	rest, labelled := cutLabel(bytes.TrimSpace(l.folded), &c.replyLabels)
 	if !labelled {
 		if !first || len(l.folded) > 100 {
 			return "", time.Time{}
@@ -42,8 +42,11 @@ var replyCodes = []string{
 // ReplyCodes returns the codes that a reply may carry.
 func ReplyCodes() []string { return slices.Clone(replyCodes) }
 
-func cutLabel(folded []byte, labels []string) ([]byte, bool) {
-	for _, label := range labels {
+func cutLabel(folded []byte, labels *prefixes) ([]byte, bool) {
+	if len(folded) == 0 {
+		return folded, false
+	}
+	for _, label := range labels[folded[0]] {
 		rest, ok := bytes.CutPrefix(folded, []byte(label))
 		if !ok {
 			continue

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -125,16 +126,13 @@ func (sc *scanner) scan(from, to int) {
 	text := sc.s.text[:to]
 	for i := from; i < to; {
 		sc.work++
-		word, size := wordRune(text[i:])
-		if word {
-			start := i
-			for i < to && word {
-				i += size
-				if i < to {
-					word, size = wordRune(text[i:])
-				}
-			}
-			sc.word(start, i)
+		if text[i] == ' ' {
+			i++
+			continue
+		}
+		if end := wordEnd(text, i); end > i {
+			sc.word(i, end)
+			i = end
 			continue
 		}
 		if state := boxAt(text, i); state != boxNone {
@@ -155,7 +153,7 @@ func (sc *scanner) scan(from, to int) {
 		if sc.endsSentence(text, i) {
 			sc.close()
 		}
-		i += size
+		i += markLen(text[i:])
 	}
 }
 
@@ -225,11 +223,13 @@ func (sc *scanner) word(start, end int) {
 	if len(sc.s.tokens) == maxSentence {
 		sc.close()
 	}
-	sc.s.tokens = append(sc.s.tokens, token{start: int32(start), end: int32(end)})
+	n := len(sc.s.tokens)
+	sc.s.tokens = slices.Grow(sc.s.tokens, 1)[:n+1] // not cleared: all that is read of it is set here
+	t := &sc.s.tokens[n]
+	t.start, t.end = int32(start), int32(end)
+	sc.work += sc.m.word(sc.s.text[start:end], &t.words)
 	sc.commas = append(sc.commas, sc.comma)
 	sc.comma = false
-	t := &sc.s.tokens[len(sc.s.tokens)-1]
-	sc.work += sc.m.word(sc.s.text[start:end], &t.words)
 }
 
 // flush ends the sentence, and what a tick box governs.

@@ -168,3 +168,21 @@ func sortDeadlines(d []Deadline) {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Clock, b.Clock))
 	})
 }
+
+// longestPreservation is the longest time that a date in a reply is believed:
+// further ahead it is a typing error, and nobody would be reminded.
+const longestPreservation = 2 * 366 * 24 * time.Hour
+
+// Preserved returns the deadlines that the confirmation of a preservation
+// starts, soonest first: on the date that it names, if that lies ahead and
+// within two years, else as the clocks say (CONV 29.7: 60 days).
+func (c *Clocks) Preserved(kind request.Kind, emergency bool, direction string, at, until time.Time) []Deadline {
+	ds := c.On(EventPreserved, kind, emergency, direction, at)
+	if until.After(at) && until.Before(at.Add(longestPreservation)) {
+		for i := range ds {
+			ds[i].At = until.UTC()
+		}
+		sortDeadlines(ds)
+	}
+	return ds
+}

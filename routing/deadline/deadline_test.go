@@ -82,6 +82,25 @@ func TestPreservationMinimumStartsWithTheReply(t *testing.T) {
 	}
 }
 
+func TestDateOfAPreservationCountsIfItCanBeMeant(t *testing.T) {
+	c := builtIn(t)
+	sixty := noon.Add(60 * 24 * time.Hour)
+	for _, tt := range []struct {
+		name        string
+		until, want time.Time
+	}{
+		{"none told", time.Time{}, sixty},
+		{"told", noon.AddDate(0, 3, 0), noon.AddDate(0, 3, 0)},
+		{"past", noon.AddDate(0, 0, -1), sixty},
+		{"a typing error", noon.AddDate(200, 0, 0), sixty},
+	} {
+		ds := c.Preserved(request.Preservation, false, Sent, noon, tt.until)
+		if len(ds) != 1 || ds[0].Clock != "mla-due" || !ds[0].At.Equal(tt.want) {
+			t.Errorf("%s: got %+v, want mla-due at %v", tt.name, ds, tt.want)
+		}
+	}
+}
+
 func TestQuarantineRunsTheTriageClock(t *testing.T) {
 	got := builtIn(t).On(EventQuarantined, request.Preservation, false, Received, noon)
 	want := []Deadline{{"quarantine", policy, noon.Add(time.Hour), EventReleased}}

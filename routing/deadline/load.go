@@ -29,7 +29,7 @@ const (
 var (
 	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 	articlePattern = regexp.MustCompile(`^(CONV|SAP) [0-9]{1,2}(\.[0-9a-z]{1,2})*$`)
-	lengthPattern  = regexp.MustCompile(`^([0-9]{1,5})([mhd])$`)
+	lengthPattern  = regexp.MustCompile(`^([0-9]{1,5})([smhd])$`)
 )
 
 // Load reads a clocks file. The error lists every fault with line and key.
@@ -262,7 +262,8 @@ func (r *reader) kinds(key string, n ast.Node) []request.Kind {
 	return kinds
 }
 
-// duration reads "15m", "24h" or "60d"; a day is 24 hours.
+// duration reads "15m", "24h" or "60d"; a day is 24 hours. Seconds are for
+// drills.
 func (r *reader) duration(key string, n ast.Node, s string) time.Duration {
 	m := lengthPattern.FindStringSubmatch(s)
 	if m == nil {
@@ -270,7 +271,7 @@ func (r *reader) duration(key string, n ast.Node, s string) time.Duration {
 		return 1 // not zero: one fault is enough
 	}
 	count, _ := strconv.Atoi(m[1]) // the pattern allows five digits only
-	unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+	unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
 	if d := time.Duration(count) * unit; d <= maxLength {
 		return d
 	}

@@ -16,7 +16,9 @@ import (
 var ErrBroken = errors.New("file is no longer safe to append to")
 
 // File is an append-only file whose writers share their syncs (group commit):
-// while one sync runs, further appends gather and go out with the next one.
+// while one sync runs, further appends gather and go out with the next one. A
+// file with many writers waits a moment before the next sync, because a sync
+// costs the processor as much as hundreds of kilobytes written.
 type File struct {
 	f        *os.File
 	observe  func(time.Duration)
@@ -24,6 +26,7 @@ type File struct {
 	cond     *sync.Cond
 	size     int64 // bytes written or waiting to be
 	waiting  *Batch
+	spare    []byte // memory of an earlier batch, for the next
 	closed   bool
 	broken   error
 	finished chan struct{}
@@ -31,10 +34,17 @@ type File struct {
 
 // Batch is a set of appends that become durable together.
 type Batch struct {
-	buf  []byte
-	done chan struct{}
-	err  error
+	buf     []byte
+	appends int
+	done    chan struct{}
+	err     error
 }
+
+const (
+	manyWriters = 4                    // appends in one batch
+	gatherTime  = 2 * time.Millisecond // how long the next batch then gathers
+	maxSpare    = 1 << 20              // bytes of memory kept for the next batch
+)
 
 // Wait returns when the batch is durable, or with the error that broke the
 // file.
@@ -79,12 +89,14 @@ func (w *File) Enqueue(p []byte) (offset int64, b *Batch) {
 		return 0, b
 	}
 	if w.waiting == nil {
-		w.waiting = &Batch{done: make(chan struct{})}
+		w.waiting = &Batch{buf: w.spare[:0], done: make(chan struct{})}
+		w.spare = nil
 		w.cond.Signal()
 	}
 	offset = w.size
 	w.size += int64(len(p))
 	w.waiting.buf = append(w.waiting.buf, p...)
+	w.waiting.appends++
 	return offset, w.waiting
 }
 
@@ -139,30 +151,41 @@ func (w *File) Close() error {
 // byte end when it starts.
 func (w *File) write(end int64) {
 	defer close(w.finished)
-	for {
-		w.mu.Lock()
-		for w.waiting == nil && !w.closed {
-			w.cond.Wait()
+	for many := false; ; {
+		if many {
+			time.Sleep(gatherTime)
 		}
-		b := w.waiting
-		w.waiting = nil
-		broken := w.broken
-		w.mu.Unlock()
+		b, broken := w.take()
 		if b == nil {
 			return
 		}
+		many = b.appends >= manyWriters
 		if b.err = broken; b.err == nil {
 			b.err = w.flush(b.buf, end)
 		}
-		if b.err != nil {
-			w.mu.Lock()
-			w.broken = b.err
-			w.mu.Unlock()
-		}
 		end += int64(len(b.buf))
+		w.mu.Lock()
+		if b.err != nil {
+			w.broken = b.err
+		}
+		if cap(b.buf) <= maxSpare {
+			w.spare = b.buf
+		}
+		w.mu.Unlock()
 		b.buf = nil
 		close(b.done)
 	}
+}
+
+// take waits for the next batch. There is none, nil, once the file was closed.
+func (w *File) take() (b *Batch, broken error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.waiting == nil && !w.closed {
+		w.cond.Wait()
+	}
+	b, w.waiting = w.waiting, nil
+	return b, w.broken
 }
 
 func (w *File) flush(p []byte, at int64) error {

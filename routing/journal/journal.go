@@ -63,7 +63,7 @@ type Journal struct {
 	file *File
 
 	mu    sync.Mutex // orders the chain
-	chain string
+	chain []byte     // chain value of the last line, in hex
 	buf   []byte
 }
 
@@ -88,7 +88,7 @@ func Open(dir string, observe func(time.Duration), apply func(Entry) error) (j *
 	if err != nil {
 		return nil, 0, err
 	}
-	return &Journal{path: path, file: f, chain: chain}, torn, nil
+	return &Journal{path: path, file: f, chain: []byte(chain)}, torn, nil
 }
 
 // Append adds the entries in their order and returns when all are durable. An
@@ -106,14 +106,7 @@ func (j *Journal) Append(entries ...Entry) error {
 	j.mu.Lock()
 	j.buf = j.buf[:0]
 	for _, e := range entries {
-		start := len(j.buf)
-		j.buf = append(j.buf, genesis...) // room for the chain value
-		j.buf = append(j.buf, ' ')
-		j.buf = appendBody(j.buf, e)
-		sum := chainValue(j.chain, j.buf[start+len(genesis)+1:])
-		j.chain = sum
-		copy(j.buf[start:], sum)
-		j.buf = append(j.buf, '\n')
+		j.buf = j.appendLine(j.buf, e)
 	}
 	_, batch := j.file.Enqueue(j.buf)
 	j.mu.Unlock()
@@ -158,6 +151,20 @@ func Verify(dir string) (Report, error) {
 		r.Torn = max(0, st.Size()-r.Bytes) // an empty file may have grown meanwhile
 	}
 	return r, err
+}
+
+// appendLine appends the line of e and goes on with its chain value.
+func (j *Journal) appendLine(b []byte, e Entry) []byte {
+	start := len(b)
+	b = append(b, ' ') // behind the chain value in the end, but before it for now:
+	// what is summed up is the chain value of the line before and the body
+	b = append(b, j.chain...)
+	b = appendBody(b, e)
+	sum := sha256.Sum256(b[start+1:])
+	hex.Encode(b[start:], sum[:])
+	b[start+len(genesis)] = ' '
+	copy(j.chain, b[start:])
+	return append(b, '\n')
 }
 
 // check keeps out what would break the file for the next start.

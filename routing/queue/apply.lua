@@ -16,21 +16,25 @@
 --   due    REF AT                   AT: Unix ms, "" removes
 --   timer  MEMBER AT                AT: Unix ms, "" removes
 --   out    ID AT SINCE PAYLOAD      outgoing mail, tried at AT; "" AT removes
+--   held   ID                       refuse if the outgoing mail is no longer in the outbox
 --   gone   LOCATION                 "FOLDER/UID" leaves; refuse if it is not there
 --   uid    FOLDER                   a new message gets the next UID of FOLDER
---   thread NAME REF                 remembers to which request a message belongs
+--   thread NAME REF                 remembers to which request a message belongs;
+--                                   the first one counts, so that nobody can
+--                                   claim the Message-ID of another
 --   year   YEAR NUMBER              the running number is used up
 --   count  FIELD DELTA              adds to a counter
 --
 -- Returns {"OK", seq, uids}; or without having changed anything:
 -- {"BEHIND", seq}  Redis has lost records that the caller's journal holds
--- {"SEEN", value}  a once NAME was seen; value is what was stored with it
+-- {"SEEN", value, seq, id}  a once NAME was seen; value is what was stored with it,
+--                  seq and id are those of the last record
 -- {"CONFLICT", x, seq}  version or location of x is not the expected one
 -- {"OLD", seq}     replay: the record is there already
 -- {"GAP", seq}     replay: records between seq and this one are missing
 local prefix, known, id, record = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local replay, given, keep = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local arity = {once=3, req=4, due=2, timer=2, out=4, gone=1, uid=1, thread=2, year=2, count=2}
+local arity = {once=3, req=4, due=2, timer=2, out=4, held=1, gone=1, uid=1, thread=2, year=2, count=2}
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '0')
 
 if replay > 0 then
@@ -43,10 +47,12 @@ else
     local op = ARGV[i]
     if op == 'once' then
       local value = redis.call('GET', prefix .. 'once:' .. ARGV[i+1])
-      if value then return {'SEEN', value} end
+      if value then return {'SEEN', value, tostring(seq), redis.call('HGET', KEYS[1], 'id') or ''} end
     elseif op == 'req' then
       local version = redis.call('HGET', prefix .. 'versions', ARGV[i+1]) or '0'
       if version ~= ARGV[i+2] then return {'CONFLICT', ARGV[i+1], tostring(seq)} end
+    elseif op == 'held' then
+      if redis.call('HEXISTS', prefix .. 'outgoing', ARGV[i+1]) == 0 then return {'CONFLICT', ARGV[i+1], tostring(seq)} end
     elseif op == 'gone' then
       if redis.call('SISMEMBER', prefix .. 'mail', ARGV[i+1]) == 0 then return {'CONFLICT', ARGV[i+1], tostring(seq)} end
     end
@@ -91,7 +97,7 @@ while ARGV[i] do
     uids[#uids+1] = uid
     redis.call('SADD', prefix .. 'mail', a .. '/' .. uid)
   elseif op == 'thread' then
-    redis.call('HSET', prefix .. 'threads', a, b)
+    redis.call('HSETNX', prefix .. 'threads', a, b)
   elseif op == 'year' then
     local last = tonumber(redis.call('HGET', prefix .. 'numbers', a) or '0')
     if tonumber(b) > last then redis.call('HSET', prefix .. 'numbers', a, b) end

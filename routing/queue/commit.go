@@ -14,6 +14,11 @@ import (
 	"relais.example/routing/request"
 )
 
+// maxRecord bounds what one commit may say, in bytes of JSON. What is larger
+// would not fit into a line of the journal: it must not get into the stream,
+// where every gateway would stop at it for ever.
+const maxRecord = 2 << 20
+
 // maxTries bounds how often a commit is decided again after a conflict.
 const maxTries = 10
 
@@ -101,8 +106,15 @@ func (tx *Tx) Move(from Location, to string) {
 	if !ok {
 		return
 	}
+	flags := e.Flags
+	for _, m := range tx.r.Mail { // what this commit does to them already
+		if m.Op == MailFlag && m.Folder == from.Folder && m.UID == from.UID {
+			flags = slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return slices.Contains(m.Clear, f) })
+			flags = append(flags, m.Flags...)
+		}
+	}
 	tx.Mail(Mail{Op: MailRemove, Folder: from.Folder, UID: from.UID},
-		Mail{Op: MailAdd, Folder: to, Item: e.Item, Size: e.Size, Received: e.Received, Flags: e.Flags, Request: e.Request})
+		Mail{Op: MailAdd, Folder: to, Item: e.Item, Size: e.Size, Received: e.Received, Flags: flags, Request: e.Request})
 }
 
 // Out changes the outbox.
@@ -130,7 +142,8 @@ type Receipt struct {
 // Commit runs decide and commits what it collected, atomically. It returns
 // when the record is in this gateway's journal and in its folders. After a
 // conflict with another commit it runs decide again. Errors: what decide
-// returned; *SeenError; ErrConflict if a message is not where it was; ErrFull;
+// returned; *SeenError; ErrConflict if a message is not where it was, or an
+// outgoing one no longer in the outbox; ErrFull;
 // ErrUnavailable, after which the commit may or may not have happened, so that
 // the caller must not confirm it.
 func (d *Desk) Commit(ctx context.Context, decide func(*Tx) error) (Receipt, error) {
@@ -145,6 +158,9 @@ func (d *Desk) Commit(ctx context.Context, decide func(*Tx) error) (Receipt, err
 		tx := &Tx{ctx: ctx, d: d, r: Record{ID: id, At: now()}}
 		if err := decide(tx); err != nil {
 			return Receipt{}, err
+		}
+		if tx.r.empty() {
+			return Receipt{Seq: d.Applied()}, nil
 		}
 		if err := d.checkRoom(ctx, tx); err != nil {
 			return Receipt{}, err
@@ -168,7 +184,11 @@ func (d *Desk) try(ctx context.Context, tx *Tx) (r Receipt, conflict string, err
 	if err != nil {
 		return r, "", err
 	}
-	known := d.Applied()
+	if len(record) > maxRecord {
+		return r, "", fmt.Errorf("queue: a commit of %d bytes; at most %d: do it in several steps", len(record), maxRecord)
+	}
+	known := d.expect(string(record), tx.r)
+	defer d.forget(string(record))
 	answer, err := d.run(ctx, known, tx.r.ID, record, 0, "", ops)
 	if err != nil {
 		return r, "", unavailable("committing", err)
@@ -177,8 +197,13 @@ func (d *Desk) try(ctx context.Context, tx *Tx) (r Receipt, conflict string, err
 	case "OK":
 		seq, _ := strconv.ParseUint(answer[1], 10, 64)
 		r = Receipt{Seq: seq, UIDs: parseUIDs(answer[2])}
-		return r, "", d.waitApplied(ctx, seq)
+		return r, "", d.waitRecord(ctx, seq, tx.r.ID)
 	case "SEEN":
+		// Who is told that it was received must find it durable here.
+		seq, _ := strconv.ParseUint(answer[2], 10, 64)
+		if err := d.waitRecord(ctx, seq, answer[3]); err != nil {
+			return r, "", err
+		}
 		return r, "", &SeenError{answer[1]}
 	case "CONFLICT":
 		// The next try must see at least what this one missed.
@@ -194,7 +219,16 @@ func (d *Desk) try(ctx context.Context, tx *Tx) (r Receipt, conflict string, err
 // run calls apply.lua.
 func (d *Desk) run(ctx context.Context, known uint64, id string, record []byte, replay uint64, uids string, ops []any) ([]string, error) {
 	args := append([]any{d.prefix, known, id, record, replay, uids, d.q.o.StreamKeep}, ops...)
-	return d.q.apply.Run(ctx, d.q.client, []string{d.key("head")}, args...).StringSlice()
+	head := d.key("head")
+	cmd := redis.NewCmd(ctx, append([]any{"evalsha", d.q.apply.Hash(), 1, head}, args...)...)
+	cmd.SetFirstKeyPos(3) // the key by which a Redis Cluster finds the node
+	if err := d.q.trips.send(ctx, cmd); err != nil {
+		return nil, err
+	}
+	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") { // Redis has just been started
+		return d.q.apply.Run(ctx, d.q.client, []string{head}, args...).StringSlice()
+	}
+	return cmd.StringSlice()
 }
 
 // checkRoom keeps the embedded server, whose sorted sets are slow, small.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +17,10 @@ import (
 	"relais.example/routing/mailbox"
 	"relais.example/routing/request"
 )
+
+// remembered is how many records may become durable between a commit and the
+// moment its caller looks whether its own is among them.
+const remembered = 4096
 
 // Desk is the queue, the outbox, the timers and the folders of one contact
 // point that this gateway serves.
@@ -31,6 +34,8 @@ type Desk struct {
 	where    map[string][]Location // where the messages of a request are
 	applied  uint64                // last record in the journal and in the folders
 	lastID   string                // its id
+	recent   [remembered]string    // ids of the last records, by their numbers
+	own      map[string]Record     // by their line: commits of this gateway that are under way
 	changed  chan struct{}         // closed when applied or trouble changes
 	trouble  error                 // why commits cannot work now; nil: they can
 	validity uint32
@@ -38,7 +43,7 @@ type Desk struct {
 
 func newDesk(q *Queue, id string) *Desk {
 	return &Desk{
-		q: q, id: id, prefix: "relais:{" + id + "}:", changed: make(chan struct{}), where: map[string][]Location{},
+		q: q, id: id, prefix: "relais:{" + id + "}:", changed: make(chan struct{}), where: map[string][]Location{}, own: map[string]Record{},
 		trouble: unavailable("starting", errors.New("Redis was not reached yet")),
 	}
 }
@@ -97,10 +102,61 @@ func (d *Desk) waitApplied(ctx context.Context, seq uint64) error {
 		}
 		select {
 		case <-changed:
+		case <-d.q.stopped:
+			return unavailable("waiting for the journal", errors.New("the gateway stops"))
 		case <-ctx.Done():
 			return unavailable("waiting for the journal", ctx.Err())
 		}
 	}
+}
+
+// waitForHead returns when all that Redis holds now is durable here.
+func (d *Desk) waitForHead(ctx context.Context) error {
+	seq, id, err := d.head(ctx)
+	if err != nil {
+		return unavailable("reading head", err)
+	}
+	return d.waitRecord(ctx, seq, id)
+}
+
+// waitRecord is waitApplied for that very record: Redis may lose a record
+// before it was read from the stream, and give its number to another.
+func (d *Desk) waitRecord(ctx context.Context, seq uint64, id string) error {
+	if err := d.waitApplied(ctx, seq); err != nil || seq == 0 {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.recent[seq%remembered] != id {
+		return unavailable("waiting for the journal", fmt.Errorf("Redis lost record %d before it was durable", seq))
+	}
+	return nil
+}
+
+// expect notes a record that will soon come back in the stream, so that it need
+// not be decoded again. It returns the last record that is durable here.
+func (d *Desk) expect(line string, r Record) (applied uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.own[line] = r
+	return d.applied
+}
+
+func (d *Desk) forget(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.own, line)
+}
+
+// read returns the record of a line.
+func (d *Desk) read(line string) (Record, error) {
+	d.mu.Lock()
+	r, ok := d.own[line]
+	d.mu.Unlock()
+	if ok {
+		return r, nil
+	}
+	return decode([]byte(line))
 }
 
 // load applies a journal entry at start, before anything follows the stream.
@@ -112,12 +168,24 @@ func (d *Desk) load(e journal.Entry) error {
 	if err != nil {
 		return fmt.Errorf("desk %s: record %d: %w", d.id, e.Seq, err)
 	}
-	d.project(e.Seq, r, parseUIDs(e.UIDs))
+	d.project(r, parseUIDs(e.UIDs))
+	d.advance(e.Seq, r)
 	return nil
 }
 
+// advance says that the records from number first on are durable and applied.
+func (d *Desk) advance(first uint64, records ...Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, r := range records {
+		d.applied, d.lastID = first+uint64(i), r.ID
+		d.recent[d.applied%remembered] = r.ID
+	}
+	d.wake()
+}
+
 // project applies a durable record to what the gateway holds in memory.
-func (d *Desk) project(seq uint64, r Record, uids []uint32) {
+func (d *Desk) project(r Record, uids []uint32) {
 	if r.Validity != 0 {
 		d.openFolders(r.Validity)
 	}
@@ -143,10 +211,6 @@ func (d *Desk) project(seq uint64, r Record, uids []uint32) {
 			box.SetFlags(m.UID, m.Flags, m.Clear)
 		}
 	}
-	d.mu.Lock()
-	d.applied, d.lastID = seq, r.ID
-	d.wake()
-	d.mu.Unlock()
 }
 
 // Location is a message in a folder.
@@ -225,36 +289,66 @@ func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Fo
 	if year == 0 && len(once) == 0 && len(threads) == 0 {
 		return f, nil
 	}
-	pipe := d.q.client.Pipeline()
-	var seen []*redis.StringCmd
-	for _, name := range once {
-		seen = append(seen, pipe.Get(ctx, d.key("once:"+name)))
+	var commands []redis.Cmder
+	seen := make([]*redis.StringCmd, len(once))
+	for i, name := range once {
+		seen[i] = redis.NewStringCmd(ctx, "get", d.key("once:"+name))
+		commands = append(commands, seen[i])
 	}
-	var refs *redis.SliceCmd
+	refs := redis.NewSliceCmd(ctx, append([]any{"hmget", d.key("threads")}, anys(threads)...)...)
 	if len(threads) > 0 {
-		refs = pipe.HMGet(ctx, d.key("threads"), threads...)
+		commands = append(commands, refs)
 	}
-	var number *redis.IntCmd
+	number := redis.NewIntCmd(ctx, "hincrby", d.key("numbers"), year, 1)
 	if year != 0 {
-		number = pipe.HIncrBy(ctx, d.key("numbers"), strconv.Itoa(year), 1)
+		commands = append(commands, number)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := d.q.trips.send(ctx, commands...); err != nil {
 		return f, unavailable("looking up message", err)
+	}
+	for _, c := range commands {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return f, unavailable("looking up message", err)
+		}
 	}
 	for _, s := range seen {
 		f.Seen = append(f.Seen, s.Val())
-	}
-	if refs != nil {
-		for _, v := range refs.Val() {
-			if s, ok := v.(string); ok {
-				f.Threads = append(f.Threads, request.Reference(s))
+		if s.Val() != "" {
+			if err := d.waitForHead(ctx); err != nil {
+				return f, err
 			}
 		}
 	}
-	if number != nil {
-		f.Number = uint64(number.Val())
+	for _, v := range refs.Val() {
+		if s, ok := v.(string); ok {
+			f.Threads = append(f.Threads, request.Reference(s))
+		}
 	}
+	f.Number = uint64(number.Val())
 	return f, nil
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// execute runs a pipeline and returns the first error of any of its commands.
+// Exec alone would hide a refused write behind a key that is not there.
+func execute(ctx context.Context, pipe redis.Pipeliner) error {
+	commands, err := pipe.Exec(ctx)
+	for _, c := range commands {
+		if e := c.Err(); e != nil && !errors.Is(e, redis.Nil) {
+			return e
+		}
+	}
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
 }
 
 // NewID returns 128 random bits in hex.

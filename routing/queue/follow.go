@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -96,6 +97,7 @@ func (d *Desk) replay(ctx context.Context, seq uint64, id string) error {
 	d.q.o.Log.Warn("Redis lacks records that the journal holds; putting them back", "desk", d.id, "redis", seq, "journal", d.Applied())
 	states := map[request.Reference]request.State{}
 	n := 0
+	have := seq // what is in Redis, put there by us or by another gateway
 	err := d.q.journal.Each(func(e journal.Entry) error {
 		if e.Desk != d.id || e.Seq == 0 || e.Seq < seq {
 			return nil
@@ -110,11 +112,29 @@ func (d *Desk) replay(ctx context.Context, seq uint64, id string) error {
 			}
 			return nil
 		}
-		n++
-		return d.putBack(ctx, e, r, states)
+		if e.Seq <= have {
+			return nil
+		}
+		found, mine, err := d.putBack(ctx, e, r, states)
+		if err != nil {
+			return err
+		}
+		if mine {
+			n++
+		} else {
+			clear(states) // what was folded may lack what the other gateway put back
+		}
+		have = found
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("putting records back: %w", err)
+	}
+	d.mu.Lock()
+	applied, lastID := d.applied, d.lastID
+	d.mu.Unlock()
+	if err := d.checkCommon(ctx, applied, lastID); err != nil {
+		return err
 	}
 	if d.q.o.OnReplayed != nil {
 		d.q.o.OnReplayed(d.id, n)
@@ -124,16 +144,16 @@ func (d *Desk) replay(ctx context.Context, seq uint64, id string) error {
 }
 
 // putBack applies one journal entry to Redis. states holds the requests that
-// were folded so far.
-func (d *Desk) putBack(ctx context.Context, e journal.Entry, r Record, states map[request.Reference]request.State) error {
+// were folded so far. It returns the last record that Redis has then; mine is
+// false if another gateway was faster.
+func (d *Desk) putBack(ctx context.Context, e journal.Entry, r Record, states map[request.Reference]request.State) (have uint64, mine bool, err error) {
 	var changes []change
 	tx := &Tx{}
 	for _, ev := range r.Events {
 		s, ok := states[ev.Ref]
 		if !ok {
-			var err error
 			if s, err = d.State(ctx, ev.Ref); err != nil && !errors.Is(err, ErrNotFound) {
-				return err
+				return 0, false, err
 			}
 		}
 		tx.changes = changes
@@ -148,17 +168,20 @@ func (d *Desk) putBack(ctx context.Context, e journal.Entry, r Record, states ma
 	}
 	ops, err := operations(r, changes)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	answer, err := d.run(ctx, 0, r.ID, e.Record, e.Seq, e.UIDs, ops)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	switch answer[0] {
-	case "OK", "OLD": // OLD: another gateway put it back
-		return nil
+	case "OK":
+		return e.Seq, true, nil
+	case "OLD":
+		have, err = strconv.ParseUint(answer[1], 10, 64)
+		return have, false, err
 	}
-	return fmt.Errorf("record %d: %s at %s", e.Seq, answer[0], answer[1])
+	return 0, false, fmt.Errorf("record %d: %s at %s", e.Seq, answer[0], answer[1])
 }
 
 // checkCommon compares our last record with the one of the same number in
@@ -172,7 +195,11 @@ func (d *Desk) checkCommon(ctx context.Context, seq uint64, id string) error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	_, r, _, err := entry(found[0])
+	_, line, err := entry(found[0])
+	if err != nil {
+		return err
+	}
+	r, err := decode([]byte(line))
 	if err == nil && r.ID != id {
 		err = fmt.Errorf("%w at record %d", ErrForked, seq)
 	}
@@ -235,10 +262,7 @@ func (d *Desk) tail(ctx context.Context) error {
 			return err // a commit found Redis behind
 		}
 		applied := d.Applied()
-		streams, err := d.q.client.XRead(ctx, &redis.XReadArgs{
-			Streams: []string{d.key("stream"), strconv.FormatUint(applied, 10)},
-			Count:   followBatch, Block: followBlock,
-		}).Result()
+		streams, err := d.news(ctx, applied)
 		if errors.Is(err, redis.Nil) {
 			seq, _, err := d.head(ctx)
 			if err != nil {
@@ -260,42 +284,58 @@ func (d *Desk) tail(ctx context.Context) error {
 	}
 }
 
-// take makes stream entries durable, then visible.
+// news waits a while for records after seq. A server that neither answers nor
+// closes the connection is noticed soon after.
+func (d *Desk) news(ctx context.Context, seq uint64) ([]redis.XStream, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*followBlock)
+	defer cancel()
+	return d.q.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{d.key("stream"), strconv.FormatUint(seq, 10)},
+		Count:   followBatch, Block: followBlock,
+	}).Result()
+}
+
+// take makes stream entries durable, then visible, then tells who waits for
+// them.
 func (d *Desk) take(found []redis.XMessage) error {
 	entries := make([]journal.Entry, len(found))
 	records := make([]Record, len(found))
 	next := d.Applied() + 1
 	for i, m := range found {
-		e, r, seq, err := entry(m)
+		e, line, err := entry(m)
 		if err != nil {
 			return err
 		}
-		if seq != next+uint64(i) {
+		if e.Seq != next+uint64(i) {
 			return fmt.Errorf("stream of desk %s: record %d is missing", d.id, next+uint64(i))
 		}
+		if records[i], err = d.read(line); err != nil {
+			return err
+		}
 		e.Desk = d.id
-		entries[i], records[i] = e, r
+		entries[i] = e
 	}
 	if err := d.q.journal.Append(entries...); err != nil {
 		return err
 	}
 	for i, r := range records {
-		d.project(entries[i].Seq, r, parseUIDs(entries[i].UIDs))
+		d.project(r, parseUIDs(entries[i].UIDs))
 		if d.q.o.OnApplied != nil {
 			d.q.o.OnApplied(d.id, r)
 		}
 	}
+	d.advance(next, records...)
 	return nil
 }
 
-// entry reads one stream message.
-func entry(m redis.XMessage) (journal.Entry, Record, uint64, error) {
-	raw, _ := m.Values["r"].(string)
-	uids, _ := m.Values["u"].(string)
-	var seq uint64
-	if _, err := fmt.Sscanf(m.ID, "%d-0", &seq); err != nil {
-		return journal.Entry{}, Record{}, 0, fmt.Errorf("stream entry %q: not one of ours", m.ID)
+// entry reads one stream message. line is its record.
+func entry(m redis.XMessage) (e journal.Entry, line string, err error) {
+	line, _ = m.Values["r"].(string)
+	e.UIDs, _ = m.Values["u"].(string)
+	e.Record = []byte(line)
+	seq, ours := strings.CutSuffix(m.ID, "-0")
+	if e.Seq, err = strconv.ParseUint(seq, 10, 64); err != nil || !ours {
+		return e, "", fmt.Errorf("stream entry %q: not one of ours", m.ID)
 	}
-	r, err := decode([]byte(raw))
-	return journal.Entry{Seq: seq, UIDs: uids, Record: []byte(raw)}, r, seq, err
+	return e, line, nil
 }

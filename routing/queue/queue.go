@@ -66,9 +66,11 @@ type Queue struct {
 	client  redis.UniversalClient
 	apply   *redis.Script
 	lease   *redis.Script
+	trips   *trips
 	journal *journal.Journal
 	desks   map[string]*Desk
 	stop    context.CancelFunc
+	stopped <-chan struct{} // closed by stop
 	wg      sync.WaitGroup
 }
 
@@ -82,10 +84,13 @@ func Open(o Options) (*Queue, error) {
 	if o.StreamKeep == 0 {
 		o.StreamKeep = 1_000_000
 	}
+	if o.Embedded {
+		o.StreamKeep = min(o.StreamKeep, 10_000) // nobody else reads it, and it is all in memory
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	q := &Queue{o: o, client: o.Client, apply: redis.NewScript(applySource), lease: redis.NewScript(leaseSource), desks: map[string]*Desk{}}
+	q := &Queue{o: o, client: o.Client, apply: redis.NewScript(applySource), lease: redis.NewScript(leaseSource), trips: newTrips(o.Client, o.Timeout), desks: map[string]*Desk{}}
 	for _, id := range o.Desks {
 		q.desks[id] = newDesk(q, id)
 	}
@@ -98,7 +103,7 @@ func Open(o Options) (*Queue, error) {
 	}
 	q.journal = j
 	ctx, stop := context.WithCancel(context.Background())
-	q.stop = stop
+	q.stop, q.stopped = stop, ctx.Done()
 	for _, d := range q.desks {
 		q.wg.Go(func() { d.follow(ctx) })
 	}
@@ -157,6 +162,7 @@ func (q *Queue) Note(desk string, r Record) error {
 func (q *Queue) Close() error {
 	q.stop()
 	q.wg.Wait()
+	q.trips.close()
 	return q.journal.Close()
 }
 

@@ -112,6 +112,11 @@ type Refusal struct {
 	Remote string `json:"remote,omitempty"` // IP address of the SMTP client
 }
 
+// empty reports whether the record would change nothing.
+func (r Record) empty() bool {
+	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Validity == 0
+}
+
 // change is a request before and after a record.
 type change struct {
 	ref           request.Reference
@@ -142,8 +147,12 @@ func operations(r Record, changes []change) ([]any, error) {
 			if err != nil {
 				return nil, err
 			}
+			if o.Op == OutDefer {
+				add("held", o.ID)
+			}
 			add("out", o.ID, o.At.UnixMilli(), o.Since.UnixMilli(), payload)
 		default:
+			add("held", o.ID)
 			add("out", o.ID, "", "", "")
 		}
 	}

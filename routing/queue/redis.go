@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -32,17 +33,42 @@ func Dial(url, username, password string, tlsConfig *tls.Config) (redis.Universa
 	return redis.NewClient(tune(o)), nil
 }
 
+// embedded stands for the address of a server in this process.
+const embedded = "embedded"
+
+func isEmbedded(client redis.UniversalClient) bool {
+	c, ok := client.(*redis.Client)
+	return ok && c.Options().Addr == embedded
+}
+
 // Embedded starts a Redis-compatible server inside this process, reachable
 // only through the returned client. It keeps everything in memory; the journal
 // makes it durable. stop ends it.
 func Embedded() (client redis.UniversalClient, stop func()) {
 	m := miniredis.NewMiniRedis()
-	m.ClockTTL(true)
+	done := make(chan struct{})
+	go expire(m, done)
 	c := redis.NewClient(tune(&redis.Options{
-		Addr:   "embedded",
+		Addr:   embedded,
 		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
 	}))
-	return c, func() { c.Close(); m.Close() }
+	return c, sync.OnceFunc(func() { close(done); c.Close(); m.Close() })
+}
+
+// expire lets keys expire. The server could do so by itself, but would look at
+// every key it holds before each command.
+func expire(m *miniredis.Miniredis, done <-chan struct{}) {
+	const every = time.Hour // names that may come once live for months
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			m.FastForward(every)
+		}
+	}
 }
 
 func tune(o *redis.Options) *redis.Options {
@@ -51,7 +77,8 @@ func tune(o *redis.Options) *redis.Options {
 	o.DialTimeout = 2 * time.Second
 	o.ReadTimeout = 5 * time.Second
 	o.WriteTimeout = 5 * time.Second
-	o.PoolSize = 128
+	o.PoolSize = 1024 // each desk keeps one waiting for news
+	o.MaxIdleConns = 128
 	o.ContextTimeoutEnabled = true
 	o.DisableIdentity = true
 	return o

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +32,7 @@ func (d *Desk) Stats(ctx context.Context) (Stats, error) {
 	next := pipe.ZRangeWithScores(ctx, d.key("deadlines"), 0, 0)
 	outbox := pipe.ZCard(ctx, d.key("outbox"))
 	oldest := pipe.ZRangeWithScores(ctx, d.key("outbox:since"), 0, 0)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := execute(ctx, pipe); err != nil {
 		return Stats{}, unavailable("reading figures", err)
 	}
 	seq, _ := head.Uint64()

@@ -89,6 +89,9 @@ type Attach struct {
 	Code    string // reply code in it, if any
 	Final   bool   // Response only: it ends the request as far as the peer is concerned
 	Ack     bool   // Response only: it acknowledges receipt
+	// Deadlines are the clocks that start with the message, such as the end of
+	// a preservation that it confirms. Machine mail starts none.
+	Deadlines []Deadline
 }
 
 func (c Attach) decide(s State) ([]Event, error) {
@@ -107,6 +110,7 @@ func (c Attach) decide(s State) ([]Event, error) {
 	if c.Kind == Auto { // machine mail never moves a clock
 		return events, nil
 	}
+	events[0].Deadlines = c.Deadlines
 	switch s.Direction {
 	case Sent:
 		switch {
@@ -195,15 +199,19 @@ func (c Claim) decide(s State) ([]Event, error) {
 	return []Event{{Type: EvClaimed, Ref: s.Ref, At: c.At, By: c.By}}, nil
 }
 
-// Unclaim gives a claimed request back.
+// Unclaim gives a claimed request back. Its owner may, or a supervisor.
 type Unclaim struct {
-	At time.Time
-	By string
+	At         time.Time
+	By         string
+	Supervisor bool
 }
 
 func (c Unclaim) decide(s State) ([]Event, error) {
 	if s.Owner == "" {
 		return nil, nil
+	}
+	if s.Owner != c.By && !c.Supervisor {
+		return nil, fmt.Errorf("giving back %s: %w: %s works on it; ask them or a supervisor to remove the star", s.Ref, ErrNotAllowed, s.Owner)
 	}
 	return []Event{{Type: EvUnclaimed, Ref: s.Ref, At: c.At, By: c.By}}, nil
 }

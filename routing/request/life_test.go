@@ -172,6 +172,22 @@ func TestLives(t *testing.T) {
 		}, func(s State) bool {
 			return s.AcknowledgedAt.Equal(hour(2)) && s.AnsweredAt.Equal(hour(3)) && s.Code == CodePreserved
 		}},
+		{"what the other side preserved for us ends some day", []step{
+			{sent(Preservation, effect()), StatusSending, "effect"},
+			{Delivered{At: hour(0), Out: "request", Ack: true}, StatusSent, "effect"},
+			{Attach{At: hour(3), Kind: Response, Code: CodePreserved, Final: true, Message: "m2", Deadlines: []Deadline{expiry()}}, StatusAnswered, "expiry"},
+			{Attach{At: hour(4), Kind: Auto, Message: "m3", Deadlines: []Deadline{effect()}}, StatusAnswered, "expiry"},
+			{Close{hour(5), "amy"}, StatusClosed, ""},
+		}, nil},
+		{"a follow-up starts its clocks", []step{
+			{received(Preservation), StatusOpen, ""},
+			{Attach{At: hour(1), Kind: FollowUp, Message: "m2", Deadlines: []Deadline{effect()}}, StatusOpen, "effect"},
+		}, nil},
+		{"a supervisor gives back what somebody else claimed", []step{
+			{received(LegalInfo), StatusOpen, ""},
+			{Claim{hour(1), "amy"}, StatusOpen, ""},
+			{Unclaim{At: hour(2), By: "sue", Supervisor: true}, StatusOpen, ""},
+		}, func(s State) bool { return s.Owner == "" }},
 		{"an acknowledgement that overtakes the delivery proves it", []step{
 			{sent(Preservation, clock("delivery", "delivered", 4), acknowledge()), StatusSending, "acknowledge delivery"},
 			{Attach{At: hour(1), Kind: Response, Ack: true, Message: "m2"}, StatusSent, ""},
@@ -265,8 +281,8 @@ func TestLives(t *testing.T) {
 			{received(LegalInfo), StatusOpen, ""},
 			{Claim{hour(1), "amy"}, StatusOpen, ""},
 			{Claim{hour(1), "amy"}, StatusOpen, ""},
-			{Unclaim{hour(2), "amy"}, StatusOpen, ""},
-			{Unclaim{hour(2), "amy"}, StatusOpen, ""},
+			{Unclaim{At: hour(2), By: "amy"}, StatusOpen, ""},
+			{Unclaim{At: hour(2), By: "amy"}, StatusOpen, ""},
 			{Claim{hour(3), "bob"}, StatusOpen, ""},
 		}, func(s State) bool { return s.Owner == "bob" && s.Version == 4 }},
 	}

@@ -78,7 +78,7 @@ func (g *script) command(t *rapid.T) Command {
 			Message: "m", Signer: "F", Out: out.Draw(t, "out"), Deadlines: g.deadlines(t)}
 	case 1, 2:
 		return Attach{At: at, Kind: rapid.SampledFrom([]Kind{Response, FollowUp, Withdrawal, Auto, Preservation}).Draw(t, "kind"),
-			Message: "m", Code: code.Draw(t, "code"), Final: yes.Draw(t, "final"), Ack: yes.Draw(t, "ack")}
+			Message: "m", Code: code.Draw(t, "code"), Final: yes.Draw(t, "final"), Ack: yes.Draw(t, "ack"), Deadlines: g.deadlines(t)}
 	case 3:
 		return Release{At: at, By: by, Kind: kind.Draw(t, "kind"), Deadlines: g.deadlines(t)}
 	case 4:
@@ -88,7 +88,7 @@ func (g *script) command(t *rapid.T) Command {
 	case 6:
 		return Claim{At: at, By: by}
 	case 7:
-		return Unclaim{At: at, By: by}
+		return Unclaim{At: at, By: by, Supervisor: yes.Draw(t, "supervisor")}
 	case 8, 9:
 		return Reply{At: at, By: by, Code: code.Draw(t, "code"), Final: yes.Draw(t, "final"), Waits: yes.Draw(t, "waits"), Out: out.Draw(t, "out"), Message: "m"}
 	case 10:

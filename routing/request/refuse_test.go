@@ -40,6 +40,7 @@ func TestRefusals(t *testing.T) {
 			"quarantined": quarantined, "answering": answering, "answered": answered, "closed": closed, "sending": sending, "sent": isSent}},
 		{Claim{noon, "bob"}, "release it first", map[string][]Command{"quarantined": quarantined}},
 		{Claim{noon, "bob"}, "ask them to remove their star", map[string][]Command{"claimed": claimed}},
+		{Unclaim{At: noon, By: "bob"}, "ask them or a supervisor", map[string][]Command{"claimed": claimed}},
 		{Reply{At: noon, By: "amy", Out: "r"}, "a supervisor must move it out of Quarantine", map[string][]Command{"quarantined": quarantined}},
 		{Reply{At: noon, By: "amy", Out: "r"}, "move it back to INBOX", map[string][]Command{"closed": closed}},
 		{Close{noon, "amy"}, "release or discard it", map[string][]Command{"quarantined": quarantined}},
@@ -82,7 +83,7 @@ func TestNothingIsDoneToWhatDoesNotExist(t *testing.T) {
 			t.Errorf("%s: %d events and %v", commandName(c), len(events), err)
 		}
 	}
-	for _, c := range []Command{Unclaim{noon, "amy"}, Tick{noon, "effect", TimerDue}} {
+	for _, c := range []Command{Unclaim{At: noon, By: "amy"}, Tick{noon, "effect", TimerDue}} {
 		if events, err := Decide(State{}, c); err != nil || len(events) != 0 {
 			t.Errorf("%s: %d events and %v, want nothing", commandName(c), len(events), err)
 		}

@@ -1,0 +1,278 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"relais.example/crypto/pgp"
+	"relais.example/gateway/accounts"
+	"relais.example/gateway/setup"
+	"relais.example/routing/directory"
+)
+
+// The contact points of the installation. XA-1 and XB-1 have a desk on the
+// gateway; mail to the others goes to the Sink.
+const (
+	AlphaAddress      = "cp247@police.alphaland.example"         // XA-1
+	BetaAddress       = "cp247@police.betaland.example"          // XB-1
+	ProsecutorAddress = "cyber@prosecutor.betaland.example"      // XB-2
+	GammaAddress      = "duty.office@ministry.gammaland.example" // XC-1
+)
+
+// The staff accounts.
+const (
+	Olga = "olga" // officer of XA-1
+	Sven = "sven" // supervisor of XA-1
+	Bob  = "bob"  // officer of XB-1
+)
+
+// Options are what tests change about an installation.
+type Options struct {
+	Redis       *Redis         // nil: embedded
+	Acknowledge bool           // desks acknowledge what they receive
+	Retry       []string       // pauses of the relay; nil: one second
+	Settings    map[string]any // further top-level settings of relais.yaml
+}
+
+// Gateway is one installation and, after Start, the program that serves it.
+type Gateway struct {
+	t       testing.TB
+	Dir     string
+	Written *setup.Written
+	Listen  map[string]string // address by service: mx, submission, submissions, imap, imaps, http
+	Sink    *Sink             // mail server of XB-2 and XC-1
+	TLS     *tls.Config       // trusts the gateway's certificate
+
+	redis   *Redis
+	secrets []string
+	log     *os.File
+	program *process // nil: does not run
+}
+
+// New writes an installation and starts its Sink.
+func New(t testing.TB, o Options) *Gateway {
+	t.Helper()
+	at := freePorts(t, 7)
+	g := &Gateway{t: t, Dir: filepath.Join(t.TempDir(), "relais"), redis: o.Redis, secrets: standingSecrets()}
+	g.Listen = map[string]string{"mx": at[0], "submission": at[1], "submissions": at[2], "imap": at[3], "imaps": at[4], "http": at[5]}
+	if o.Retry == nil {
+		o.Retry = []string{"1s"}
+	}
+	in := installation(g.Listen, at[6])
+	in.Quiet, in.Retry, in.More = !o.Acknowledge, o.Retry, maps.Clone(o.Settings)
+	if o.Redis != nil {
+		in.RedisURL = o.Redis.URL()
+	}
+	var err error
+	if g.Written, err = in.Write(g.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if g.log, err = os.OpenFile(filepath.Join(g.Dir, "relais.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(g.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	g.TLS = &tls.Config{RootCAs: pool, ServerName: "localhost"}
+	pair, err := tls.LoadX509KeyPair(g.Certificate(), filepath.Join(g.Dir, "tls", "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Sink = newSink(t, at[6], pair)
+	t.Cleanup(g.finish)
+	return g
+}
+
+// Run is New and Start.
+func Run(t testing.TB, o Options) *Gateway {
+	t.Helper()
+	g := New(t, o)
+	g.Start()
+	return g
+}
+
+func installation(listen map[string]string, sink string) setup.Installation {
+	pinned := func(cp, address string) map[string]string {
+		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/cert.pem"}
+	}
+	point := func(id string, role directory.Role, institution, address string) directory.ContactPoint {
+		return directory.ContactPoint{ID: id, Role: role, Institution: institution, Addresses: []string{address}, Hours: "24/7", Zone: "UTC"}
+	}
+	return setup.Installation{
+		Hostname: "localhost", Algorithm: pgp.Curve25519, Desks: []string{"XA-1", "XB-1"}, Listen: listen,
+		Parties: []directory.Party{
+			{Code: "XA", Names: map[string]string{"en": "Alphaland"}, ContactPoints: []directory.ContactPoint{
+				point("XA-1", directory.Police, "Alphaland National Cybercrime Unit", AlphaAddress)}},
+			{Code: "XB", Names: map[string]string{"en": "Betaland"}, ContactPoints: []directory.ContactPoint{
+				point("XB-1", directory.Police, "Betaland Federal Police", BetaAddress),
+				point("XB-2", directory.Prosecutor, "Betaland Prosecutor General", ProsecutorAddress)}},
+			{Code: "XC", Names: map[string]string{"en": "Gammaland"}, ContactPoints: []directory.ContactPoint{
+				point("XC-1", directory.Ministry, "Gammaland Ministry of Justice", GammaAddress)}},
+		},
+		Staff: []accounts.Account{
+			{User: Olga, Desk: "XA-1", Role: accounts.Officer, Name: "Olga"},
+			{User: Sven, Desk: "XA-1", Role: accounts.Supervisor, Name: "Sven"},
+			{User: Bob, Desk: "XB-1", Role: accounts.Officer, Name: "Bob"},
+		},
+		NextHops: []map[string]string{pinned("XA-1", listen["mx"]), pinned("XB-1", listen["mx"]), pinned("XB-2", sink), pinned("XC-1", sink)},
+	}
+}
+
+// In returns the same gateway for a subtest, which must not start or stop it.
+func (g *Gateway) In(t testing.TB) *Gateway {
+	same := *g
+	same.t = t
+	return &same
+}
+
+// Certificate is the path of the gateway's TLS certificate.
+func (g *Gateway) Certificate() string { return filepath.Join(g.Dir, "tls", "cert.pem") }
+
+// Key returns the private key of a contact point.
+func (g *Gateway) Key(contactPoint string) *pgp.Key { return g.Written.Keys[contactPoint] }
+
+// Start runs 'relais serve' and waits until it can take messages.
+func (g *Gateway) Start() {
+	g.t.Helper()
+	g.Launch()
+	g.WaitReady()
+}
+
+// Launch runs 'relais serve' and waits until it answers over HTTP, ready or
+// not.
+func (g *Gateway) Launch() {
+	g.t.Helper()
+	g.program = start(g.t, g.log, os.Getenv(binaryVariable), "serve", "--config", g.Written.Config)
+	WaitFor(g.t, "relais to answer", func() error {
+		select {
+		case err := <-g.program.exited:
+			g.program = nil
+			g.t.Fatalf("relais ended: %v\n%s", err, g.Log())
+		default:
+		}
+		status, body := g.get("/healthz")
+		if status != http.StatusOK {
+			return fmt.Errorf("/healthz: %d %s", status, body)
+		}
+		return nil
+	})
+}
+
+// WaitReady returns when /readyz says 200.
+func (g *Gateway) WaitReady() {
+	g.t.Helper()
+	WaitFor(g.t, "relais to be ready", func() error {
+		if status, body := g.Ready(); status != http.StatusOK {
+			return fmt.Errorf("/readyz: %d %s", status, body)
+		}
+		return nil
+	})
+}
+
+// Ready asks /readyz.
+func (g *Gateway) Ready() (status int, body string) { return g.get("/readyz") }
+
+func (g *Gateway) get(path string) (status int, body string) {
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + g.Listen["http"] + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, strings.TrimSpace(string(text))
+}
+
+// Kill ends the gateway with SIGKILL.
+func (g *Gateway) Kill() {
+	if g.program != nil {
+		g.program.kill()
+		g.program = nil
+	}
+}
+
+// Stop asks the gateway to end and waits; it must end in good order.
+func (g *Gateway) Stop() {
+	g.t.Helper()
+	if g.program == nil {
+		return
+	}
+	g.program.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-g.program.exited:
+		if err != nil {
+			g.t.Errorf("relais ended with %v", err)
+		}
+	case <-time.After(patience):
+		g.t.Error("relais did not end after SIGTERM")
+		g.program.kill()
+	}
+	g.program = nil
+}
+
+// Reload sends SIGHUP.
+func (g *Gateway) Reload() {
+	g.t.Helper()
+	if err := g.program.Process.Signal(syscall.SIGHUP); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// Publish changes the Directory and signs it as the next version. A gateway
+// that runs takes it after Reload.
+func (g *Gateway) Publish(change func(*directory.Document)) {
+	g.t.Helper()
+	path := filepath.Join(g.Dir, "directory", directory.FileName)
+	old, err := os.ReadFile(path)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	doc, err := directory.Parse(old)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	change(doc)
+	doc.Version++
+	text, err := doc.Encode()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	// Signed without the checks of 'relais directory sign': tests publish
+	// certificates that it would not.
+	signature, err := g.Written.Authority.SignDetached(text, time.Now())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for p, b := range map[string][]byte{path: text, path + directory.SignatureSuffix: signature} {
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+}
+
+// Alive asks /healthz.
+func (g *Gateway) Alive() (status int, body string) { return g.get("/healthz") }
+
+// Write puts a file into the installation's folder.
+func (g *Gateway) Write(name, text string) {
+	g.t.Helper()
+	if err := os.WriteFile(filepath.Join(g.Dir, name), []byte(text), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}

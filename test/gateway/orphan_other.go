@@ -1,0 +1,7 @@
+//go:build !linux
+
+package gateway
+
+import "syscall"
+
+func notOrphaned() *syscall.SysProcAttr { return nil }
