@@ -90,6 +90,7 @@ type demo struct {
 	algorithm pgp.Algorithm
 	redis     string
 	quiet     bool
+	more      map[string]any
 
 	in    *setup.Written
 	c     *config.Config
@@ -109,7 +110,7 @@ func (d *demo) build() error {
 		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/cert.pem"}
 	}
 	in := setup.Installation{
-		Hostname: "localhost", Algorithm: d.algorithm, RedisURL: d.redis, Quiet: d.quiet, Retry: []string{"2s", "10s", "1m"}, Desks: []string{"XA-1", "XB-1"},
+		Hostname: "localhost", Algorithm: d.algorithm, RedisURL: d.redis, Quiet: d.quiet, More: d.more, Retry: []string{"2s", "10s", "1m"}, Desks: []string{"XA-1", "XB-1"},
 		Listen: map[string]string{"mx": at(0), "submission": at(1), "submissions": at(2), "imap": at(3), "imaps": at(4), "http": at(5)},
 		Parties: []directory.Party{
 			{Code: "XA", Names: map[string]string{"en": "Alphaland", "fr": "Alphalande"}, ContactPoints: []directory.ContactPoint{{

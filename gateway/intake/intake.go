@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/mail"
+	"runtime"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ type Options struct {
 	Classifier *classify.Classifier
 	Clocks     *deadline.Clocks
 	Rules      Rules
+	Parallel   int // messages decrypted at the same time; 0: one for each processor
 	Log        *slog.Logger
 	Observe    func(desk string, v verdict.Verdict, took time.Duration)
 }
@@ -50,6 +52,7 @@ type Options struct {
 type Intake struct {
 	o     Options
 	desks map[string]Desk
+	slots chan struct{} // one for each message that is being decrypted
 }
 
 // New returns an Intake.
@@ -60,7 +63,10 @@ func New(o Options) *Intake {
 	if o.Observe == nil {
 		o.Observe = func(string, verdict.Verdict, time.Duration) {}
 	}
-	in := &Intake{o: o, desks: map[string]Desk{}}
+	if o.Parallel <= 0 {
+		o.Parallel = runtime.GOMAXPROCS(0)
+	}
+	in := &Intake{o: o, desks: map[string]Desk{}, slots: make(chan struct{}, o.Parallel)}
 	for _, d := range o.Desks {
 		in.desks[d.ID] = d
 	}
@@ -85,7 +91,7 @@ func (in *Intake) Receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, 
 	if !ok {
 		return smtpd.Outcome{}, fmt.Errorf("receiving: no desk %s", m.Desk)
 	}
-	arrival := &arrival{in: in, desk: desk, queue: queueDesk, inbound: m, at: m.Received.UTC().Truncate(time.Microsecond)}
+	arrival := &arrival{in: in, directory: in.o.Directory(), desk: desk, queue: queueDesk, inbound: m, at: m.Received.UTC().Truncate(time.Microsecond)}
 	outcome, v, err := arrival.process(ctx)
 	if errors.Is(err, queue.ErrFull) {
 		in.o.Log.Error("the embedded queue is full; configure redis.url", "desk", m.Desk)
@@ -102,11 +108,12 @@ func (in *Intake) Receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, 
 
 // arrival is one message on its way through the pipeline.
 type arrival struct {
-	in      *Intake
-	desk    Desk
-	queue   *queue.Desk
-	inbound smtpd.Inbound
-	at      time.Time
+	in        *Intake
+	directory *directory.Directory // one version for the whole judgement
+	desk      Desk
+	queue     *queue.Desk
+	inbound   smtpd.Inbound
+	at        time.Time
 
 	message *pgpmime.Message
 	from    string // address that counts, "" if ambiguous
@@ -116,15 +123,31 @@ type arrival struct {
 }
 
 func (a *arrival) process(ctx context.Context) (smtpd.Outcome, verdict.Verdict, error) {
-	reason := a.open()
-	if reason == verdict.OK {
-		reason = a.judge()
+	reason, err := a.examine(ctx)
+	if err != nil {
+		return smtpd.Outcome{}, verdict.Verdict{}, err
 	}
 	v := a.in.o.Rules.Reasons.Decide(reason)
 	if v.Action == verdict.Reject {
 		return a.reject(v)
 	}
 	return a.accept(ctx, v)
+}
+
+// examine opens and judges. What strangers can make us do with a message, and
+// how large it may grow, is bounded here by few at a time.
+func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
+	select {
+	case a.in.slots <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { <-a.in.slots }()
+	reason := a.open()
+	if reason == verdict.OK {
+		reason = a.judge()
+	}
+	return reason, nil
 }
 
 // open finds out what the message is. OK means that a.message is set.
@@ -134,7 +157,7 @@ func (a *arrival) open() verdict.Reason {
 		return verdict.MailLoop
 	}
 	m, err := pgpmime.Open(a.inbound.Raw, pgpmime.Options{
-		Keys: a.desk.Keys, Ring: a.in.o.Directory().Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
+		Keys: a.desk.Keys, Ring: a.directory.Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
 	})
 	switch {
 	case err == nil:
@@ -244,7 +267,7 @@ func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome,
 	if err != nil {
 		return smtpd.Outcome{}, v, err
 	}
-	text := fmt.Sprintf("%s received", ref)
+	text := strings.TrimSpace(fmt.Sprintf("%s received", ref))
 	if v.Action == verdict.Quarantine {
 		text = fmt.Sprintf("%s held for a person to look at (%s: %s)", ref, v.Reason, verdict.Of(v.Reason).Text)
 	}
@@ -259,7 +282,7 @@ func (a *arrival) again(seen, envelope string) (smtpd.Outcome, verdict.Verdict, 
 		return a.reject(a.in.o.Rules.Reasons.Decide(verdict.Replayed))
 	}
 	v := a.in.o.Rules.Reasons.Decide(verdict.Duplicate)
-	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: ref + " already received"}, v, nil
+	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: strings.TrimSpace(ref + " already received")}, v, nil
 }
 
 // signature names what may come only once: the signature, or for a message

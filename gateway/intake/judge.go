@@ -34,7 +34,7 @@ func (a *arrival) judge() verdict.Reason {
 	if a.from == "" {
 		return verdict.AmbiguousSender
 	}
-	owner, listed := a.in.o.Directory().ByAddress(a.from)
+	owner, listed := a.directory.ByAddress(a.from)
 	if listed && owner.ID != a.signer.ID {
 		return verdict.Impersonated
 	}
@@ -70,7 +70,7 @@ func (a *arrival) judgeUnsigned() verdict.Reason {
 		}
 		return verdict.PlainUnsigned
 	}
-	owner, listed := a.in.o.Directory().ByAddress(a.from)
+	owner, listed := a.directory.ByAddress(a.from)
 	if a.from == "" || !listed {
 		return verdict.Unsigned
 	}
@@ -82,7 +82,7 @@ func (a *arrival) judgeUnsigned() verdict.Reason {
 func (a *arrival) judgeSignature() verdict.Reason {
 	s := a.message.Signature
 	if s.Signer != nil {
-		if cp, ok := a.in.o.Directory().BySigner(s.Signer.Fingerprint()); ok {
+		if cp, ok := a.directory.BySigner(s.Signer.Fingerprint()); ok {
 			a.signer, a.peer = cp, cp
 		}
 	}
@@ -148,7 +148,7 @@ func (a *arrival) binding() (bound, ok bool) {
 		}
 		for _, addr := range list {
 			named = true
-			if cp, listed := a.in.o.Directory().ByAddress(addr); listed && cp.ID == a.desk.ID {
+			if cp, listed := a.directory.ByAddress(addr); listed && cp.ID == a.desk.ID {
 				return true, true
 			}
 		}

@@ -69,9 +69,15 @@ func (p plan) folder(ref request.Reference) string {
 
 func (a *arrival) classify() {
 	headers := map[string][]string{}
-	for _, f := range a.message.Outer {
+	for _, f := range a.message.Protected {
 		name := strings.ToLower(f.Name)
 		headers[name] = append(headers[name], f.Value)
+	}
+	// Whoever passes the message on can write outside that a machine sent it:
+	// that must not make a request into nothing. Its place in a thread may
+	// come from there; to which request it belongs is checked.
+	for _, name := range []string{"In-Reply-To", "References"} {
+		headers[strings.ToLower(name)], _ = a.message.Field(name)
 	}
 	a.class = a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
@@ -140,10 +146,18 @@ func (a *arrival) parent(ctx context.Context, found queue.Found) (request.State,
 }
 
 // belongsTo reports whether the message goes on with the request instead of
-// opening another.
+// opening another. People press Reply to write something new, too: a request
+// form opens a request, and so does an emergency where none was.
 func (a *arrival) belongsTo(parent request.State) bool {
 	kind := a.class.Kinds[0]
-	return parent.Direction == request.Sent || !kind.Asks() || kind == request.Unclassified
+	code, _, _ := a.reply()
+	switch {
+	case !kind.Asks(), kind == request.Unclassified, code != "":
+		return true
+	case a.class.Form != nil, a.class.Emergency && !parent.Emergency:
+		return false
+	}
+	return parent.Direction == request.Sent || parent.Status == request.StatusWaiting
 }
 
 func (a *arrival) attachTo(parent request.State) *attachment {
@@ -155,14 +169,34 @@ func (a *arrival) attachTo(parent request.State) *attachment {
 	if parent.Direction == request.Sent && (said || kind != request.Auto && kind != request.FollowUp) {
 		kind = request.Response
 	}
+	if code == request.CodeAckReceived && parent.Emergency && a.automatic() {
+		ack = false // a machine has it; in an emergency a person must
+	}
 	folder := mailbox.Inbox
-	if a.class.Emergency && kind != request.Response {
+	if kind != request.Auto && (a.class.Emergency || a.class.ClaimsEmergency) {
 		folder = mailbox.Emergency
 	}
-	return &attachment{ref: parent.Ref, folder: folder, command: request.Attach{
-		At: a.at, Kind: kind, Signer: a.fingerprint(), Code: code, Final: final, Ack: ack,
-	}}
+	command := request.Attach{At: a.at, Kind: kind, Signer: a.fingerprint(), Code: code, Final: final, Ack: ack}
+	command.Deadlines = a.attachedClocks(parent, command)
+	return &attachment{ref: parent.Ref, folder: folder, command: command}
 }
+
+// attachedClocks returns the clocks that a further message starts: the end of
+// what was preserved for us, or the time to answer a follow-up.
+func (a *arrival) attachedClocks(parent request.State, c request.Attach) []request.Deadline {
+	clocks := a.in.o.Clocks
+	switch {
+	case parent.Direction == request.Received && (c.Kind == request.FollowUp || c.Kind == request.Withdrawal):
+		return clocks.Arm(clocks.For(c.Kind, a.class.Emergency, deadline.Received, a.at))
+	case parent.Direction == request.Sent && c.Final && (c.Code == request.CodePreserved || c.Code == request.CodeExtended):
+		return clocks.Arm(clocks.Preserved(parent.Kind, parent.Emergency, deadline.Sent, a.at, a.class.Until))
+	}
+	return nil
+}
+
+// automatic reports whether anything says that a machine wrote the message.
+// That nobody signed it matters only where it would do harm.
+func (a *arrival) automatic() bool { return automatic(a.message.Outer, a.inbound.MailFrom) }
 
 // ReplyHeader carries, inside the signed part, what a reply is: "final" or
 // "interim", and the reply code if there is one.
@@ -253,5 +287,12 @@ func (a *arrival) deadlines(kind request.Kind, held bool) []request.Deadline {
 	return clocks.Arm(clocks.For(kind, a.class.Emergency, deadline.Received, a.at))
 }
 
-// remember is how long a signature is known: longer than any is accepted.
-func (a *arrival) remember() time.Time { return a.at.Add(a.in.o.Rules.MaxAge + 30*24*time.Hour) }
+// remember is how long a signature is known: longer than any is accepted, one
+// from the future too.
+func (a *arrival) remember() time.Time {
+	from := a.at
+	if made := a.message.Signature.Created; made.After(from) {
+		from = made
+	}
+	return from.Add(a.in.o.Rules.MaxAge + 30*24*time.Hour)
+}

@@ -57,7 +57,14 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 		if p.attach != nil {
 			c := p.attach.command
 			c.Message = original
+			before, err := tx.Request(p.attach.ref)
+			if err != nil {
+				return err
+			}
 			if err := tx.Do(p.attach.ref, c); err != nil {
+				return err
+			}
+			if err := Follow(tx, a.queue, before); err != nil {
 				return err
 			}
 		}
@@ -68,7 +75,7 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 				Received: a.at, Flags: a.keywords(v, p, ref), Request: string(ref),
 			})
 		}
-		if v.Action == verdict.Accept && a.desk.Acknowledge && len(p.open) > 0 && p.open[0].command.Kind != request.Ping {
+		if v.Action == verdict.Accept && a.desk.Acknowledge && len(p.open) > 0 && p.open[0].command.Kind != request.Ping && !a.automatic() {
 			tx.Out(queue.Out{
 				Op: queue.OutQueue, ID: queue.NewID(), To: a.peer.ID, Request: refs[0],
 				Purpose: queue.PurposeAck, Code: request.CodeAckReceived, Since: a.at, At: a.at,

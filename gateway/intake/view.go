@@ -29,7 +29,8 @@ func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byt
 		}
 	}
 	subject := a.subject()
-	if ref != "" && !strings.Contains(subject, string(ref)) {
+	// An answer goes by the first reference in the subject: ours must be it.
+	if first := request.FindReferences(subject, 1); ref != "" && (len(first) == 0 || first[0] != ref) {
 		subject = "[" + string(ref) + "] " + subject
 	}
 	field("Received", fmt.Sprintf("from %s by %s; %s", a.inbound.Remote, a.in.o.Hostname, a.at.Format(time.RFC1123Z)))
@@ -47,11 +48,11 @@ func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byt
 	a.findings(v, p, ref, field)
 	field("MIME-Version", "1.0")
 	for _, f := range head {
-		if name := strings.ToLower(f.Name); strings.HasPrefix(name, "content-") {
-			if name == "content-type" {
-				f.Value = withoutProtection(f.Value)
-			}
-			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, fold(clean(f.Value)))
+		switch name := strings.ToLower(f.Name); {
+		case name == "content-type":
+			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, withoutProtection(f.Value))
+		case strings.HasPrefix(name, "content-"):
+			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
 		}
 	}
 	b.WriteString("\r\n")
@@ -117,7 +118,7 @@ func (a *arrival) findings(v verdict.Verdict, p plan, ref request.Reference, fie
 		field(HeaderPrefix+"Deadline", fmt.Sprintf("%s; %s; %s", d.Clock, d.At.UTC().Format(time.RFC3339), d.Article))
 	}
 	field(HeaderPrefix+"Related", string(parent))
-	field(HeaderPrefix+"Their-Reference", mime.QEncoding.Encode("utf-8", cut(a.class.TheirReference, 100)))
+	field(HeaderPrefix+"Their-Reference", mime.QEncoding.Encode("utf-8", printable(cut(a.class.TheirReference, 100))))
 	if outer, inner := a.message.Outer.Get("From"), a.message.Protected.Get("From"); inner != "" && outer != inner {
 		field(HeaderPrefix+"Differs", "From: the unprotected header says something else than the signed one")
 	}
@@ -156,7 +157,7 @@ func (a *arrival) evidence() string {
 			out = append(out, cut(e.Text, 80))
 		}
 	}
-	return mime.QEncoding.Encode("utf-8", strings.Join(out, "; "))
+	return mime.QEncoding.Encode("utf-8", printable(strings.Join(out, "; ")))
 }
 
 func joinKinds(kinds []request.Kind) string {
@@ -167,30 +168,24 @@ func joinKinds(kinds []request.Kind) string {
 	return strings.Join(out, ", ")
 }
 
-// splitEntity cuts a MIME entity into its header and its body.
+// splitEntity cuts a MIME entity into its header and its body. The values keep
+// their line folds: what is inside quotes must stay as it was signed.
 func splitEntity(entity []byte) (head pgpmime.Header, body []byte) {
-	raw, body, ok := bytes.Cut(entity, []byte("\r\n\r\n"))
-	if !ok {
-		if rest, empty := bytes.CutPrefix(entity, []byte("\r\n")); empty {
-			return nil, rest // no header at all
-		}
+	if rest, empty := bytes.CutPrefix(entity, []byte("\r\n")); empty {
+		return nil, rest // no header at all
 	}
-	var name, value string
-	flush := func() {
-		if name != "" {
-			head = append(head, pgpmime.Field{Name: name, Value: strings.TrimSpace(value)})
-		}
-		name, value = "", ""
-	}
+	raw, body, _ := bytes.Cut(entity, []byte("\r\n\r\n"))
 	for line := range strings.SplitSeq(string(raw), "\r\n") {
-		if line != "" && (line[0] == ' ' || line[0] == '\t') {
-			value += " " + strings.TrimSpace(line)
+		if line == "" {
 			continue
 		}
-		flush()
-		name, value, _ = strings.Cut(line, ":")
+		if n := len(head); n > 0 && (line[0] == ' ' || line[0] == '\t') {
+			head[n-1].Value += "\r\n" + line
+			continue
+		}
+		name, value, _ := strings.Cut(line, ":")
+		head = append(head, pgpmime.Field{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
-	flush()
 	return head, body
 }
 
@@ -230,7 +225,21 @@ func unfold(value string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(value, "\r\n ", " "), "\r\n\t", " ")
 }
 
-func encodeSubject(s string) string { return mime.QEncoding.Encode("utf-8", cut(s, 500)) }
+// encodeSubject writes a decoded subject anew. What only looks encoded after
+// that must not be decoded once more by the mail program.
+func encodeSubject(s string) string {
+	return mime.QEncoding.Encode("utf-8", strings.ReplaceAll(cut(s, 500), "=?", "= ?"))
+}
+
+// printable replaces control characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
 
 // cut shortens s to n bytes at a character boundary.
 func cut(s string, n int) string {

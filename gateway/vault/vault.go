@@ -105,9 +105,11 @@ func (v *Vault) Put(ctx context.Context, bodies ...[]byte) ([]string, error) {
 	names := make([]string, len(bodies))
 	size := 0
 	for _, body := range bodies {
-		size += headSize + len(body) + tagSize
+		if len(body) < largeBody {
+			size += headSize + len(body) + tagSize
+		}
 	}
-	small := make([]byte, 0, min(size, len(bodies)*largeBody)) // one behind the other
+	small := make([]byte, 0, size) // one behind the other
 	at := make([]int64, len(bodies))
 	for i, body := range bodies {
 		var err error

@@ -164,8 +164,10 @@ func (c *Classifier) choose(t *tally, result *Result) {
 		return
 	}
 	first, rival, second := order[0], 0.0, -1
+	named := formKinds(result.Form)
+	inForm := func(k int) bool { return slices.Contains(named, kinds[k]) }
 	for _, k := range order[1:] {
-		if second < 0 && t.weight[k] >= c.weigh.Second && t.weight[k] >= t.weight[first]/4 && c.goTogether(first, k) {
+		if second < 0 && t.weight[k] >= c.weigh.Second && t.weight[k] >= t.weight[first]/4 && (c.goTogether(first, k) || inForm(first) && inForm(k)) {
 			second = k
 			continue
 		}

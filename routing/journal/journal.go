@@ -153,15 +153,15 @@ func Verify(dir string) (Report, error) {
 	return r, err
 }
 
-// appendLine appends the line of e and goes on with its chain value.
+// appendLine appends the line of e, whose chain value is that of the journal
+// from then on.
 func (j *Journal) appendLine(b []byte, e Entry) []byte {
 	start := len(b)
-	b = append(b, ' ') // behind the chain value in the end, but before it for now:
-	// what is summed up is the chain value of the line before and the body
-	b = append(b, j.chain...)
+	b = append(b, ' ')
+	b = append(b, j.chain...) // of the line before: it is summed up with the body
 	b = appendBody(b, e)
 	sum := sha256.Sum256(b[start+1:])
-	hex.Encode(b[start:], sum[:])
+	hex.Encode(b[start:], sum[:]) // now it makes room for the new one, and the space
 	b[start+len(genesis)] = ' '
 	copy(j.chain, b[start:])
 	return append(b, '\n')

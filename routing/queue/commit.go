@@ -157,6 +157,12 @@ func (d *Desk) Commit(ctx context.Context, decide func(*Tx) error) (Receipt, err
 	for range maxTries {
 		tx := &Tx{ctx: ctx, d: d, r: Record{ID: id, At: now()}}
 		if err := decide(tx); err != nil {
+			if !errors.Is(err, request.ErrNotAllowed) {
+				return Receipt{}, err
+			}
+			if lost := d.checkWhole(ctx); lost != nil {
+				return Receipt{}, lost // it was refused for what Redis no longer knows
+			}
 			return Receipt{}, err
 		}
 		if tx.r.empty() {
@@ -210,8 +216,7 @@ func (d *Desk) try(ctx context.Context, tx *Tx) (r Receipt, conflict string, err
 		seq, _ := strconv.ParseUint(answer[2], 10, 64)
 		return r, answer[1], d.waitApplied(ctx, seq)
 	case "BEHIND":
-		d.setTrouble(unavailable("checking Redis", errors.New("Redis has lost records; they are being put back from the journal")))
-		return r, "", d.ready()
+		return r, "", d.behind()
 	}
 	return r, "", fmt.Errorf("queue: unexpected answer %q", answer[0])
 }

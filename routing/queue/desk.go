@@ -133,6 +133,28 @@ func (d *Desk) waitRecord(ctx context.Context, seq uint64, id string) error {
 	return nil
 }
 
+// checkWhole returns an error if Redis lacks records that are durable here: what
+// it says of a request, or that it knows of none, means nothing then.
+func (d *Desk) checkWhole(ctx context.Context) error {
+	applied := d.Applied() // before head, which only grows
+	seq, _, err := d.head(ctx)
+	if err != nil {
+		return unavailable("reading head", err)
+	}
+	if seq < applied {
+		return d.behind()
+	}
+	return nil
+}
+
+// behind makes follow put back what Redis has lost. It returns the error for
+// whoever noticed it, even if follow is done already.
+func (d *Desk) behind() error {
+	err := unavailable("checking Redis", errors.New("Redis has lost records; they are being put back from the journal"))
+	d.setTrouble(err)
+	return err
+}
+
 // expect notes a record that will soon come back in the stream, so that it need
 // not be decoded again. It returns the last record that is durable here.
 func (d *Desk) expect(line string, r Record) (applied uint64) {
@@ -263,6 +285,9 @@ func (d *Desk) State(ctx context.Context, ref request.Reference) (request.State,
 	var s request.State
 	raw, err := d.q.client.HGet(ctx, d.key("requests"), string(ref)).Bytes()
 	if errors.Is(err, redis.Nil) {
+		if err := d.checkWhole(ctx); err != nil {
+			return s, err
+		}
 		return s, fmt.Errorf("request %s: %w", ref, ErrNotFound)
 	}
 	if err != nil {

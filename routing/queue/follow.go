@@ -18,6 +18,11 @@ const (
 	followBatch = 256         // records read, and made durable, at once
 	followBlock = time.Second // how long a read waits; also how often a silent loss is looked for
 	retryPause  = 200 * time.Millisecond
+
+	// A read and a sync cost as much for one record as for many. When several
+	// came at once, more will, and may gather.
+	manyRecords = 4
+	gatherTime  = 2 * time.Millisecond
 )
 
 // follow keeps the journal and the folders of the desk in step with its
@@ -280,19 +285,32 @@ func (d *Desk) tail(ctx context.Context) error {
 			if err := d.take(s.Messages); err != nil {
 				return err
 			}
+			if len(s.Messages) >= manyRecords {
+				time.Sleep(gatherTime)
+			}
 		}
 	}
 }
 
 // news waits a while for records after seq. A server that neither answers nor
-// closes the connection is noticed soon after.
+// closes the connection is noticed soon after. When ctx ends, it returns at
+// once, and the read ends by itself.
 func (d *Desk) news(ctx context.Context, seq uint64) ([]redis.XStream, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*followBlock)
 	defer cancel()
-	return d.q.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{d.key("stream"), strconv.FormatUint(seq, 10)},
-		Count:   followBatch, Block: followBlock,
-	}).Result()
+	answer := make(chan *redis.XStreamSliceCmd, 1)
+	go func() {
+		answer <- d.q.client.XRead(ctx, &redis.XReadArgs{
+			Streams: []string{d.key("stream"), strconv.FormatUint(seq, 10)},
+			Count:   followBatch, Block: followBlock,
+		})
+	}()
+	select {
+	case a := <-answer:
+		return a.Result()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // take makes stream entries durable, then visible, then tells who waits for

@@ -1,0 +1,41 @@
+package intake
+
+import (
+	"relais.example/routing/mailbox"
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+)
+
+// WorkFolder returns the folder of a request on which somebody has to work.
+func WorkFolder(s request.State) string {
+	switch {
+	case s.Emergency:
+		return mailbox.Emergency
+	case s.Status == request.StatusTriage:
+		return mailbox.Triage
+	}
+	return mailbox.Inbox
+}
+
+// Follow moves the messages of a request that began, or ceased, to wait for
+// its requester: the folder is the state. before is the request as it was.
+func Follow(tx *queue.Tx, d *queue.Desk, before request.State) error {
+	after, err := tx.Request(before.Ref)
+	if err != nil {
+		return err
+	}
+	waited, waits := before.Status == request.StatusWaiting, after.Status == request.StatusWaiting
+	for _, at := range d.Where(before.Ref) {
+		switch at.Folder {
+		case mailbox.Waiting:
+			if waited && !waits {
+				tx.Move(at, WorkFolder(after))
+			}
+		case mailbox.Inbox, mailbox.Emergency, mailbox.Triage:
+			if waits && !waited {
+				tx.Move(at, mailbox.Waiting)
+			}
+		}
+	}
+	return nil
+}
