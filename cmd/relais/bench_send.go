@@ -143,7 +143,7 @@ func dialBench(d *demo) (*benchSender, error) {
 // message sends one message. It must end with a line end, and no line of it may
 // begin with a dot: sealed ones are so.
 func (c *benchSender) message(raw []byte, pipelining bool) error {
-	envelope := []string{"MAIL FROM:<" + gamma + ">", "RCPT TO:<" + alpha + ">", "DATA"}
+	envelope := []string{fmt.Sprintf("MAIL FROM:<%s> SIZE=%d", gamma, len(raw)), "RCPT TO:<" + alpha + ">", "DATA"}
 	if pipelining {
 		if _, err := c.conn.Write([]byte(strings.Join(envelope, "\r\n") + "\r\n")); err != nil {
 			return err

@@ -107,7 +107,7 @@ func (d *demo) build() error {
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	pinned := func(cp, address string) map[string]string {
-		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/cert.pem"}
+		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/ca.pem"}
 	}
 	in := setup.Installation{
 		Hostname: "localhost", Algorithm: d.algorithm, RedisURL: d.redis, Quiet: d.quiet, More: d.more, Retry: []string{"2s", "10s", "1m"}, Desks: []string{"XA-1", "XB-1"},
@@ -134,7 +134,7 @@ func (d *demo) build() error {
 	if d.c, err = config.Load(d.in.Config); err != nil {
 		return err
 	}
-	pem, err := os.ReadFile(d.c.TLS.CertificateFile)
+	pem, err := os.ReadFile(filepath.Join(d.dir, "tls", "ca.pem"))
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ The gateway goes on running; Ctrl-C ends it. Try it with Thunderbird, Outlook or
   Staff of Betaland     the same servers, address cp247@police.betaland.example
                         user name:     bob
                         password:      %[6]s
-  Trust the certificate %[7]s
+  Trust the authority   %[7]s
 
 As a contact point without Relais (your mail program must sign and encrypt):
   send from             cyber@prosecutor.betaland.example, by SMTP to localhost port %[8]s, no login
@@ -252,7 +252,7 @@ As a contact point without Relais (your mail program must sign and encrypt):
   answers arrive in     %[11]s
 
 Metrics: http://%[12]s/metrics     Log: %[13]s
-`, imaps, imap, smtps, smtp, d.in.Passwords["alice"], d.in.Passwords["bob"], d.c.TLS.CertificateFile, mx,
+`, imaps, imap, smtps, smtp, d.in.Passwords["alice"], d.in.Passwords["bob"], filepath.Join(d.dir, "tls", "ca.pem"), mx,
 		filepath.Join(d.dir, "keys", "XB-2.asc"), filepath.Join(d.dir, "keys", "XA-1-public.asc"), d.other.dir,
 		d.c.Listen.HTTP, filepath.Join(d.dir, "relais.log"))
 }

@@ -39,6 +39,7 @@ func newServeCommand() *cobra.Command {
 // ports are bound.
 func serve(ctx context.Context, c *config.Config, log *slog.Logger, started func(*server.Server)) error {
 	redis.SetLogger(redisLog{log})
+	tuneMemory()
 	s, err := server.New(c, version, log)
 	if err != nil {
 		return err

@@ -66,15 +66,18 @@ var single = map[string]bool{
 	"content-disposition": true, "content-id": true, "content-description": true,
 }
 
-// checkSingle refuses duplicates of single fields.
+// checkSingle refuses duplicates of single fields. The same Subject twice is
+// let pass: Thunderbird writes it so into the signed part when it does not
+// encrypt the subject, and whichever is read says the same.
 func (h Header) checkSingle() error {
-	seen := make(map[string]bool, len(h))
+	seen := make(map[string]string, len(h))
 	for _, f := range h {
 		name := strings.ToLower(f.Name)
-		if single[name] && seen[name] {
+		before, twice := seen[name]
+		if twice && single[name] && !(name == "subject" && before == f.Value) {
 			return fmt.Errorf("%w: more than one %s field", ErrStructure, name)
 		}
-		seen[name] = true
+		seen[name] = f.Value
 	}
 	return nil
 }

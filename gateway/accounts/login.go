@@ -156,14 +156,17 @@ func (s *Set) Authenticate(ctx context.Context, user, password, remote string) (
 
 	s.mu.Lock()
 	now := s.now()
+	e, known := s.index[user]
+	// A password that was right a moment ago needs no check and is never kept
+	// waiting by somebody else's wrong ones.
+	if r, ok := s.right.get(id); ok && known && r.hash == e.account.PasswordHash && now.Before(r.until) {
+		s.throttle.forgive(user, host)
+		s.mu.Unlock()
+		return e.account, nil
+	}
 	if wait := s.throttle.wait(user, host, now); wait > 0 {
 		s.mu.Unlock()
 		return Account{}, &ThrottledError{wait}
-	}
-	e, known := s.index[user]
-	if r, ok := s.right.get(id); ok && known && r.hash == e.account.PasswordHash && now.Before(r.until) {
-		s.mu.Unlock()
-		return e.account, nil
 	}
 	if c, ok := s.running[id]; ok {
 		s.mu.Unlock()

@@ -80,6 +80,9 @@ func (t *throttle) undo(user, host string, right bool) {
 	}
 }
 
+// forgive forgets the wrong passwords of user from there.
+func (t *throttle) forgive(user, host string) { t.counts.remove(pairKey(user, host)) }
+
 // hostOf is what counts as one address: the IPv4 address, or the /64 that one
 // IPv6 subscriber commonly has.
 func hostOf(remote string) string {

@@ -78,7 +78,6 @@ func (r Redis) Embedded() bool { return r.URL == "" }
 // Journal places the journal.
 type Journal struct {
 	Dir  string `yaml:"dir" is:"newpath" default:"" doc:"Folder of the journal. Empty: the folder journal in data_dir."`
-	Sync bool   `yaml:"sync" default:"true" doc:"Wait for the disk (fsync) before a message is answered 250. Turning it off may lose messages in a power failure."`
 }
 
 // Vault places the key of the stored bodies.
@@ -137,9 +136,8 @@ type Limits struct {
 	Recipients         int           `yaml:"recipients" default:"100" min:"1" max:"1000" unit:"recipients" doc:"Most recipients of one transaction."`
 	Connections        int           `yaml:"connections" default:"1000" min:"1" max:"100000" unit:"connections" doc:"Most connections at a time, for each listening address."`
 	ConnectionsPerIP   int           `yaml:"connections_per_ip" default:"50" min:"1" max:"100000" unit:"connections" doc:"Most connections at a time from one IP address, for each listening address."`
-	ReceiveConcurrency int           `yaml:"receive_concurrency" default:"0" min:"0" max:"1024" unit:"messages" doc:"Messages decrypted at the same time. 0: the number of processors."`
+	ReceiveConcurrency int           `yaml:"receive_concurrency" default:"0" min:"0" max:"1024" unit:"messages" doc:"Messages handled at the same time. Most of their time is waiting for the disk. 0: 32 for each processor."`
 	SMTPTimeout        time.Duration `yaml:"smtp_timeout" default:"5m" min:"10s" max:"1h" doc:"How long an SMTP connection may be silent (RFC 5321 4.5.3.2 asks for 5 minutes)."`
-	IMAPTimeout        time.Duration `yaml:"imap_timeout" default:"35m" min:"30m" max:"24h" doc:"How long an IMAP connection may be silent (RFC 9051 5.4 asks for 30 minutes at least)."`
 	LoginFailures      int           `yaml:"login_failures" default:"5" min:"1" max:"100" unit:"attempts" doc:"Wrong passwords in a row, for one user from one address, before waiting times begin. Twenty times as many for one address in all."`
 	LoginLockout       time.Duration `yaml:"login_lockout" default:"15m" min:"1s" max:"24h" doc:"Longest waiting time after wrong passwords. It starts at one second and doubles with each further one."`
 }

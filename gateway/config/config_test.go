@@ -124,7 +124,7 @@ func TestDefaultsApplyWhereTheFileIsSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Redis.Embedded() || !c.Journal.Sync || !c.Desks[0].Acknowledge || c.Desks[0].Inbox != "decrypted" {
+	if !c.Redis.Embedded() || !c.Desks[0].Acknowledge || c.Desks[0].Inbox != "decrypted" {
 		t.Errorf("defaults missing: %+v", c)
 	}
 	if c.Limits.MessageSize != 36<<20 || c.Policy.SignatureMaxAge != 8760*time.Hour || len(c.Relay.Retry) != 7 {

@@ -85,6 +85,9 @@ func (a *account) Mailboxes() []imapd.MailboxInfo {
 func (a *account) Mailbox(name string) (*mailbox.Mailbox, bool) { return a.desk.Mailbox(name) }
 
 func (a *account) Body(ctx context.Context, item string) ([]byte, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
 	return a.store.Vault.Get(ctx, item)
 }
 
@@ -94,6 +97,9 @@ var appendable = []string{mailbox.Drafts, mailbox.Sent, mailbox.Trash}
 func (a *account) Append(ctx context.Context, folder string, m imapd.NewMessage) (uint32, error) {
 	if !slices.Contains(appendable, folder) {
 		return 0, &imapd.Refused{Code: imap.ResponseCodeCannot, Text: folder + " is filled by the gateway; save drafts to Drafts and copies to Sent"}
+	}
+	if err := a.check(); err != nil {
+		return 0, err
 	}
 	if folder == mailbox.Sent {
 		if uid, ok, err := a.sentCopy(ctx, m.Body); ok || err != nil {
@@ -116,16 +122,18 @@ func (a *account) Append(ctx context.Context, folder string, m imapd.NewMessage)
 
 // Store sets and clears flags. Opening a message and the star are work.
 func (a *account) Store(ctx context.Context, folder string, uids []uint32, add, remove []string) error {
-	_, err := a.commit(ctx, func(tx *queue.Tx) error {
-		for _, e := range a.entries(folder, uids) {
-			if err := a.flagged(tx, e, add, remove); err != nil {
-				return err
+	return inSteps(uids, func(some []uint32) error {
+		_, err := a.commit(ctx, func(tx *queue.Tx) error {
+			for _, e := range a.entries(folder, some) {
+				if err := a.flagged(tx, e, add, remove); err != nil {
+					return err
+				}
+				tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: folder, UID: e.UID, Flags: add, Clear: remove})
 			}
-			tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: folder, UID: e.UID, Flags: add, Clear: remove})
-		}
-		return nil
+			return nil
+		})
+		return err
 	})
-	return err
 }
 
 func (a *account) flagged(tx *queue.Tx, e mailbox.Entry, add, remove []string) error {
@@ -141,7 +149,7 @@ func (a *account) flagged(tx *queue.Tx, e mailbox.Entry, add, remove []string) e
 			return err
 		}
 	case slices.Contains(remove, star) && had(star):
-		if err := tx.Do(ref, request.Unclaim{At: tx.At(), By: a.staff.User}); err != nil {
+		if err := tx.Do(ref, request.Unclaim{At: tx.At(), By: a.staff.User, Supervisor: a.staff.Role == accounts.Supervisor}); err != nil {
 			return err
 		}
 	}
@@ -152,48 +160,84 @@ func (a *account) flagged(tx *queue.Tx, e mailbox.Entry, add, remove []string) e
 }
 
 func (a *account) Move(ctx context.Context, from string, uids []uint32, to string) ([]imapd.UIDPair, error) {
-	var moved []mailbox.Entry
-	r, err := a.commit(ctx, func(tx *queue.Tx) error {
-		moved = a.entries(from, uids)
-		for _, e := range moved {
-			if err := a.moved(tx, e, from, to); err != nil {
-				return err
+	var out []imapd.UIDPair
+	err := inSteps(uids, func(some []uint32) error {
+		var moved []mailbox.Entry
+		r, err := a.commit(ctx, func(tx *queue.Tx) error {
+			moved = a.entries(from, some)
+			for _, e := range moved {
+				if err := a.moved(tx, e, from, to); err != nil {
+					return err
+				}
+				tx.Move(queue.Location{Folder: from, UID: e.UID}, to)
 			}
-			tx.Move(queue.Location{Folder: from, UID: e.UID}, to)
-		}
-		return nil
+			a.companions(tx, moved, from, to)
+			return nil
+		})
+		out = append(out, pairs(moved, r)...)
+		return err
 	})
-	return pairs(moved, r), err
+	return out, err
 }
 
 func (a *account) Copy(ctx context.Context, from string, uids []uint32, to string) ([]imapd.UIDPair, error) {
-	var copied []mailbox.Entry
-	r, err := a.commit(ctx, func(tx *queue.Tx) error {
-		copied = a.entries(from, uids)
-		for _, e := range copied {
-			if !slices.Contains(appendable, to) && to != mailbox.Archive || from == mailbox.Quarantine {
-				return &imapd.Refused{Code: imap.ResponseCodeCannot, Text: "messages are moved, not copied, between the folders of the desk"}
+	if !slices.Contains(appendable, to) && to != mailbox.Archive || from == mailbox.Quarantine {
+		return nil, &imapd.Refused{Code: imap.ResponseCodeCannot, Text: "messages are moved, not copied, between the folders of the desk"}
+	}
+	var out []imapd.UIDPair
+	err := inSteps(uids, func(some []uint32) error {
+		var copied []mailbox.Entry
+		r, err := a.commit(ctx, func(tx *queue.Tx) error {
+			copied = a.entries(from, some)
+			for _, e := range copied {
+				tx.Mail(queue.Mail{Op: queue.MailAdd, Folder: to, Item: e.Item, Size: e.Size, Received: e.Received, Flags: e.Flags})
 			}
-			tx.Mail(queue.Mail{Op: queue.MailAdd, Folder: to, Item: e.Item, Size: e.Size, Received: e.Received, Flags: e.Flags})
-		}
-		return nil
+			return nil
+		})
+		out = append(out, pairs(copied, r)...)
+		return err
 	})
-	return pairs(copied, r), err
+	return out, err
 }
 
 // Expunge takes messages away that are no longer anybody's work. Their bodies
 // stay in the vault until their retention ends.
 func (a *account) Expunge(ctx context.Context, folder string, uids []uint32) error {
-	_, err := a.commit(ctx, func(tx *queue.Tx) error {
-		for _, e := range a.entries(folder, uids) {
-			if e.Request != "" && folder != mailbox.Trash {
-				return &imapd.Refused{Code: imap.ResponseCodeCannot, Text: "a request cannot be deleted; move it to Archive to close it"}
+	return inSteps(uids, func(some []uint32) error {
+		_, err := a.commit(ctx, func(tx *queue.Tx) error {
+			for _, e := range a.entries(folder, some) {
+				if e.Request != "" && folder != mailbox.Trash {
+					return &imapd.Refused{Code: imap.ResponseCodeCannot, Text: "a request cannot be deleted; move it to Archive to close it"}
+				}
+				tx.Mail(queue.Mail{Op: queue.MailRemove, Folder: folder, UID: e.UID})
 			}
-			tx.Mail(queue.Mail{Op: queue.MailRemove, Folder: folder, UID: e.UID})
-		}
-		return nil
+			return nil
+		})
+		return err
 	})
-	return err
+}
+
+// step is how many messages one commit changes: a client may select all there
+// are, and a commit is one line of the journal.
+const step = 200
+
+// inSteps calls f with some of the UIDs at a time, until it fails.
+func inSteps(uids []uint32, f func([]uint32) error) error {
+	for some := range slices.Chunk(uids, step) {
+		if err := f(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check refuses an account that was changed or removed after the login: an
+// open connection must not outlive the right to it.
+func (a *account) check() error {
+	if now, ok := a.store.Accounts.Account(a.staff.User); !ok || now != a.staff {
+		return &imapd.Refused{Code: imap.ResponseCodeAuthorizationFailed, Text: "your account was changed since you logged in; log in again"}
+	}
+	return nil
 }
 
 // entries returns the messages with those UIDs that are still there.
@@ -213,6 +257,9 @@ func (a *account) entries(folder string, uids []uint32) []mailbox.Entry {
 
 // commit runs decide as this person and says refusals in words.
 func (a *account) commit(ctx context.Context, decide func(*queue.Tx) error) (queue.Receipt, error) {
+	if err := a.check(); err != nil {
+		return queue.Receipt{}, err
+	}
 	r, err := a.desk.Commit(ctx, func(tx *queue.Tx) error {
 		tx.By(a.staff.User)
 		return decide(tx)

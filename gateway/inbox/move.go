@@ -2,10 +2,15 @@ package inbox
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
 	"relais.example/gateway/imapd"
+	"relais.example/gateway/intake"
+	"relais.example/gateway/notice"
 	"relais.example/routing/deadline"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
@@ -16,7 +21,10 @@ import (
 // the request.
 func (a *account) moved(tx *queue.Tx, e mailbox.Entry, from, to string) error {
 	if e.Request == "" {
-		return a.movedFree(from, to)
+		return a.movedFree(e, from, to)
+	}
+	if slices.Contains(e.Flags, notice.Keyword) {
+		return movedNotice(to)
 	}
 	ref := request.Reference(e.Request)
 	if from == mailbox.Sent {
@@ -32,20 +40,97 @@ func (a *account) moved(tx *queue.Tx, e mailbox.Entry, from, to string) error {
 	switch to {
 	case mailbox.Archive:
 		return tx.Do(ref, request.Close{At: at, By: by})
-	case mailbox.Inbox:
-		return tx.Do(ref, request.Resume{At: at, By: by})
+	case mailbox.Inbox, mailbox.Emergency:
+		return a.movedToWork(tx, ref, from, to)
 	case mailbox.Waiting:
 		return tx.Do(ref, request.Wait{At: at, By: by})
-	case mailbox.Emergency:
-		return nil // a person takes it for an emergency
 	case mailbox.Trash:
 		return a.movedToTrash(tx, ref)
 	}
 	return refuse("requests are not kept in %s", to)
 }
 
-// movedFree is for messages that belong to no request.
-func (a *account) movedFree(from, to string) error {
+// movedToWork is for what somebody is to work on, again or still. What was
+// closed gets its clocks back: from the receipt if it was never answered, else
+// from now.
+func (a *account) movedToWork(tx *queue.Tx, ref request.Reference, from, to string) error {
+	s, err := tx.Request(ref)
+	if err != nil {
+		return err
+	}
+	resume := request.Resume{At: tx.At(), By: a.staff.User}
+	done := s.Status == request.StatusClosed || s.Status == request.StatusAnswered
+	switch {
+	case done && (from == mailbox.Archive || from == mailbox.Trash):
+		resume.Deadlines = a.clocksAgain(s, tx.At())
+	case done, s.Status == request.StatusTriage && to == mailbox.Emergency:
+		return nil // only looked at from another side
+	}
+	return tx.Do(ref, resume)
+}
+
+// clocksAgain returns the clocks of a request that is opened again.
+func (a *account) clocksAgain(s request.State, now time.Time) []request.Deadline {
+	since := s.Since
+	if !s.AnsweredAt.IsZero() {
+		since = now
+	}
+	ds := a.store.Clocks.For(s.Kind, s.Emergency, string(s.Direction), since)
+	ds = slices.DeleteFunc(ds, func(d deadline.Deadline) bool { return d.StopsOn == deadline.EventDelivered })
+	return a.store.Clocks.Arm(ds)
+}
+
+// companions moves the other messages of a request along when all of it goes:
+// what is closed must not look as if it were open.
+func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to string) {
+	work := []string{mailbox.Inbox, mailbox.Emergency, mailbox.Triage, mailbox.Waiting}
+	switch {
+	case from == mailbox.Sent:
+		return
+	case from == mailbox.Waiting, from == mailbox.Quarantine:
+		work = []string{from}
+	case to != mailbox.Archive && to != mailbox.Waiting:
+		return
+	}
+	gone := map[queue.Location]bool{}
+	for _, e := range moved {
+		gone[queue.Location{Folder: from, UID: e.UID}] = true
+	}
+	for _, e := range moved {
+		if e.Request == "" || slices.Contains(e.Flags, notice.Keyword) {
+			continue
+		}
+		for _, at := range a.desk.Where(request.Reference(e.Request)) {
+			if gone[at] || at.Folder == to || !slices.Contains(work, at.Folder) || a.isNotice(at) {
+				continue
+			}
+			gone[at] = true
+			tx.Move(at, to)
+		}
+	}
+}
+
+func (a *account) isNotice(at queue.Location) bool {
+	return slices.ContainsFunc(a.entries(at.Folder, []uint32{at.UID}), func(e mailbox.Entry) bool { return slices.Contains(e.Flags, notice.Keyword) })
+}
+
+// movedNotice is for what the gateway says about a request. Tidying it up does
+// nothing to the request.
+func movedNotice(to string) error {
+	switch to {
+	case mailbox.Inbox, mailbox.Archive, mailbox.Trash:
+		return nil
+	}
+	return refuse("notices go to %s or %s", mailbox.Archive, mailbox.Trash)
+}
+
+// movedFree is for messages that belong to no request. What a mail program has
+// put here itself must not look like something that was received.
+func (a *account) movedFree(e mailbox.Entry, from, to string) error {
+	ours := slices.ContainsFunc(e.Flags, func(f string) bool { return strings.HasPrefix(f, intake.KeywordVerdict) || f == notice.Keyword })
+	if !ours && (to == mailbox.Inbox || to == mailbox.Triage) {
+		return refuse("%s is filled by the gateway only", to)
+	}
 	switch to {
 	case mailbox.Quarantine, mailbox.Emergency, mailbox.Waiting:
 		return refuse("%s is for requests only", to)

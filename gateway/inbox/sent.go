@@ -19,7 +19,7 @@ func (a *account) sentCopy(ctx context.Context, body []byte) (uid uint32, ok boo
 		return 0, false, nil
 	}
 	found, err := a.desk.Arrive(ctx, 0, nil, []string{a.store.Vault.Name("thread", id)})
-	if err != nil || len(found.Threads) == 0 {
+	if err != nil || found.Threads[0] == "" {
 		return 0, false, err
 	}
 	box, ok := a.desk.Mailbox(mailbox.Sent)

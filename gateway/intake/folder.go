@@ -1,6 +1,9 @@
 package intake
 
 import (
+	"slices"
+
+	"relais.example/gateway/notice"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
@@ -24,15 +27,26 @@ func Follow(tx *queue.Tx, d *queue.Desk, before request.State) error {
 	if err != nil {
 		return err
 	}
+	isNotice := func(at queue.Location) bool {
+		box, _ := d.Mailbox(at.Folder)
+		e, _ := box.Entry(at.UID)
+		return slices.Contains(e.Flags, notice.Keyword)
+	}
 	waited, waits := before.Status == request.StatusWaiting, after.Status == request.StatusWaiting
+	if waited == waits {
+		return nil
+	}
 	for _, at := range d.Where(before.Ref) {
+		if isNotice(at) {
+			continue // it stays where a person will read it
+		}
 		switch at.Folder {
 		case mailbox.Waiting:
-			if waited && !waits {
+			if waited {
 				tx.Move(at, WorkFolder(after))
 			}
 		case mailbox.Inbox, mailbox.Emergency, mailbox.Triage:
-			if waits && !waited {
+			if waits {
 				tx.Move(at, mailbox.Waiting)
 			}
 		}

@@ -102,7 +102,8 @@ func (in *Intake) Receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, 
 		return smtpd.Outcome{}, err
 	}
 	in.o.Observe(m.Desk, v, time.Since(start))
-	in.o.Log.Info("message received", "desk", m.Desk, "action", v.Action, "reason", v.Reason, "bytes", len(m.Raw), "remote", m.Remote)
+	in.o.Log.LogAttrs(ctx, slog.LevelInfo, "message received", slog.String("desk", m.Desk), slog.String("action", string(v.Action)),
+		slog.String("reason", string(v.Reason)), slog.Int("bytes", len(m.Raw)), slog.String("remote", m.Remote))
 	return outcome, nil
 }
 

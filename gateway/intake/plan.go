@@ -131,6 +131,9 @@ func (a *arrival) parent(ctx context.Context, found queue.Found) (request.State,
 		}
 	}
 	for _, ref := range slices.Compact(candidates) {
+		if ref == "" {
+			continue
+		}
 		s, err := a.queue.State(ctx, ref)
 		if errors.Is(err, queue.ErrNotFound) {
 			continue

@@ -99,21 +99,21 @@ const (
 	KeywordEmergency = "$Emergency"
 	KeywordDueSoon   = "$DueSoon"
 	KeywordOverdue   = "$Overdue"
-	keywordKind      = "$Kind-"
-	keywordVerdict   = "$Verdict-"
+	KeywordKind      = "$Kind-"
+	KeywordVerdict   = "$Verdict-"
 )
 
 func (a *arrival) keywords(v verdict.Verdict, p plan, ref request.Reference) []string {
-	out := []string{keywordVerdict + string(v.Reason)}
+	out := []string{KeywordVerdict + string(v.Reason)}
 	if a.class.Emergency || a.class.ClaimsEmergency {
 		out = append(out, KeywordEmergency)
 	}
 	i := slices.IndexFunc(p.open, func(o opening) bool { return o.command.Ref == ref })
 	switch {
 	case p.attach != nil:
-		out = append(out, keywordKind+string(p.attach.command.Kind))
+		out = append(out, KeywordKind+string(p.attach.command.Kind))
 	case i >= 0:
-		out = append(out, keywordKind+string(p.open[i].command.Kind))
+		out = append(out, KeywordKind+string(p.open[i].command.Kind))
 	}
 	return out
 }

@@ -23,9 +23,13 @@ const HeaderPrefix = "X-Relais-"
 func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byte {
 	head, body := splitEntity(a.message.Entity)
 	var b bytes.Buffer
+	b.Grow(len(a.message.Entity) + 4096) // so that the body is copied once
 	field := func(name, value string) {
 		if value = clean(value); value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", name, fold(value))
+			b.WriteString(name)
+			b.WriteString(": ")
+			b.WriteString(fold(value))
+			b.WriteString("\r\n")
 		}
 	}
 	subject := a.subject()
@@ -191,6 +195,9 @@ func splitEntity(entity []byte) (head pgpmime.Header, body []byte) {
 
 // clean takes away whatever could start another header field.
 func clean(value string) string {
+	if !strings.ContainsAny(value, "\r\n\x00") {
+		return value
+	}
 	return strings.Map(func(r rune) rune {
 		if r == '\r' || r == '\n' || r == 0 {
 			return -1

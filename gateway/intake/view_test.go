@@ -15,7 +15,7 @@ import (
 	"relais.example/test/desk"
 )
 
-const ourRef = request.Reference("XA-1-2026-000007-Q")
+var ourRef = request.NewReference("XA-1", 2026, 7)
 
 // shown renders an arrival as staff see it.
 func shown(a *arrival) []byte {
@@ -30,6 +30,7 @@ func shown(a *arrival) []byte {
 var fieldLine = regexp.MustCompile(`^([A-Za-z0-9-]+:|[ \t])`)
 
 func TestNothingInAMessageWritesHeadersOfItsOwn(t *testing.T) {
+	d := desk.Open(t)
 	const entity = "Content-Type: text/plain\r\n\r\nHello\r\n"
 	protected := func(name, value string) func(*arrival) {
 		return func(a *arrival) { set(&a.message.Protected, name, value) }
@@ -56,7 +57,7 @@ func TestNothingInAMessageWritesHeadersOfItsOwn(t *testing.T) {
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := facts(desk.Open(t))
+			a := facts(d)
 			a.message.Entity = []byte(entity)
 			change(a)
 			raw := shown(a)
@@ -91,6 +92,7 @@ func TestNothingInAMessageWritesHeadersOfItsOwn(t *testing.T) {
 }
 
 func TestContentIsShownAsItWasSigned(t *testing.T) {
+	d := desk.Open(t)
 	long := "multipart/mixed; x=\"" + strings.Repeat("y", 200) + "\";\r\n boundary=\"two  blanks\""
 	tests := map[string]struct{ entity, want string }{
 		"without header":               {"\r\nFirst.\r\n\r\nSecond.\r\n", "\r\n\r\nFirst.\r\n\r\nSecond.\r\n"},
@@ -100,7 +102,7 @@ func TestContentIsShownAsItWasSigned(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := facts(desk.Open(t))
+			a := facts(d)
 			a.message.Entity = []byte(tt.entity)
 			if raw := string(shown(a)); !strings.Contains(raw, tt.want) {
 				t.Errorf("%q is not in\n%s", tt.want, raw)
@@ -111,13 +113,14 @@ func TestContentIsShownAsItWasSigned(t *testing.T) {
 
 // An answer goes by the first reference in the subject.
 func TestOurReferenceStandsFirst(t *testing.T) {
+	d := desk.Open(t)
 	other := string(request.NewReference("XA-1", 2026, 1))
 	for subject, want := range map[string]string{
 		"Hello":                              "[" + string(ourRef) + "] Hello",
 		"Re: [" + string(ourRef) + "] Hello": "Re: [" + string(ourRef) + "] Hello",
 		other + " and " + string(ourRef):     "[" + string(ourRef) + "] " + other + " and " + string(ourRef),
 	} {
-		a := facts(desk.Open(t))
+		a := facts(d)
 		a.message.Entity = []byte("\r\nHello\r\n")
 		set(&a.message.Protected, "Subject", subject)
 		m, err := mail.ReadMessage(bytes.NewReader(shown(a)))
@@ -128,7 +131,8 @@ func TestOurReferenceStandsFirst(t *testing.T) {
 }
 
 func TestStaffSeeThatTheOuterSenderDiffers(t *testing.T) {
-	a := facts(desk.Open(t))
+	d := desk.Open(t)
+	a := facts(d)
 	a.message.Entity = []byte("\r\nHello\r\n")
 	set(&a.message.Outer, "From", "\"Police\" <"+desk.Delta+">")
 	if raw := string(shown(a)); !strings.Contains(raw, "X-Relais-Differs: ") || strings.Contains(raw, desk.Delta) {

@@ -18,6 +18,9 @@ import (
 	"relais.example/routing/request"
 )
 
+// Keyword marks notices. They name a request but are not part of its work.
+const Keyword = "$Notice"
+
 // Notice is one message to the staff.
 type Notice struct {
 	Request request.Reference
@@ -44,7 +47,7 @@ func (w *Writer) Prepare(ctx context.Context, n Notice) (func(*queue.Tx), error)
 	return func(tx *queue.Tx) {
 		tx.Mail(queue.Mail{
 			Op: queue.MailAdd, Folder: mailbox.Inbox, Item: names[0], Size: int64(len(raw)), Received: at,
-			Flags: append([]string{"$Notice"}, n.Flags...), Request: string(n.Request),
+			Flags: append([]string{Keyword}, n.Flags...), Request: string(n.Request),
 		})
 	}, nil
 }
@@ -62,7 +65,7 @@ func (w *Writer) render(n Notice, at time.Time) []byte {
 		fmt.Fprintf(&b, "X-Relais-Reference: %s\r\n", n.Request)
 	}
 	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
-	b.WriteString(strings.ReplaceAll(strings.TrimSpace(n.Text), "\n", "\r\n"))
+	b.WriteString(strings.NewReplacer("\r", "", "\x00", "", "\n", "\r\n").Replace(strings.TrimSpace(n.Text)))
 	b.WriteString("\r\n")
 	return b.Bytes()
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"relais.example/gateway/intake"
 	"relais.example/gateway/notice"
 	"relais.example/gateway/smtpout"
 	"relais.example/gateway/vault"
@@ -22,11 +23,11 @@ import (
 )
 
 const (
-	lease    = 3 * time.Minute // longer than one attempt may take
+	lease    = 3 * time.Minute // longer than one attempt, and recording it, may take
 	attempt  = 2 * time.Minute // bound of one attempt
-	batch    = 16              // messages handed out at a time
-	parallel = 8               // attempts of one desk at a time
+	parallel = 32              // attempts of one desk at a time; most of them wait for a network
 	look     = time.Second     // how often the outbox is looked at without being woken
+	grace    = 8 * time.Second // for attempts that run when the gateway stops
 )
 
 // Options configure New. Every field but Roots, Log and Observe is required.
@@ -80,8 +81,9 @@ func (r *Relay) Wake(desk string) {
 	}
 }
 
-// Run relays until ctx ends. An attempt that runs then is given up; its lease
-// runs out and another gateway, or the next start, tries again.
+// Run relays until ctx ends. Attempts that run then get a little time to end,
+// because what is cut off may arrive twice: its lease runs out and another
+// gateway, or the next start, tries again.
 func (r *Relay) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, d := range r.o.Queue.Desks() {
@@ -91,22 +93,32 @@ func (r *Relay) Run(ctx context.Context) {
 }
 
 func (r *Relay) serve(ctx context.Context, d *queue.Desk) {
-	slots := make(chan struct{}, parallel)
+	free := make(chan struct{}, parallel)
+	for range parallel {
+		free <- struct{}{}
+	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
-		outs, err := d.Lease(ctx, lease, batch)
+		// A lease begins to run out at once: nothing is leased that would wait.
+		n := takeFree(ctx, free)
+		if n == 0 {
+			return
+		}
+		outs, err := d.Lease(ctx, lease, n)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrUnavailable) {
 			r.o.Log.Error("outbox cannot be read", "desk", d.ID(), "error", err)
 		}
+		for range n - len(outs) {
+			free <- struct{}{}
+		}
 		for _, out := range outs {
-			slots <- struct{}{}
 			wg.Go(func() {
-				defer func() { <-slots }()
+				defer func() { free <- struct{}{} }()
 				r.try(ctx, d, out)
 			})
 		}
-		if len(outs) == batch {
+		if len(outs) == n {
 			continue
 		}
 		select {
@@ -118,13 +130,35 @@ func (r *Relay) serve(ctx context.Context, d *queue.Desk) {
 	}
 }
 
+// takeFree takes all that is free, waiting until something is. It returns 0
+// when ctx ends.
+func takeFree(ctx context.Context, free <-chan struct{}) int {
+	select {
+	case <-ctx.Done():
+		return 0
+	case <-free:
+	}
+	for n := 1; ; n++ {
+		select {
+		case <-free:
+		default:
+			return n
+		}
+	}
+}
+
 // try makes one attempt and records what became of it.
-func (r *Relay) try(ctx context.Context, d *queue.Desk, out queue.Out) {
+func (r *Relay) try(stopping context.Context, d *queue.Desk, out queue.Out) {
+	ctx := context.WithoutCancel(stopping)
 	attemptCtx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
-	err := r.send(attemptCtx, d, out)
-	if ctx.Err() != nil {
-		return // stopping: the message may have gone or not, the lease decides
+	defer context.AfterFunc(stopping, func() { time.AfterFunc(grace, cancel) })()
+	raw, err := r.message(attemptCtx, d, out)
+	if err == nil {
+		err = r.send(attemptCtx, d, out, raw)
+	}
+	if stopping.Err() != nil && attemptCtx.Err() != nil {
+		return // cut off: the message may have gone or not, the lease decides
 	}
 	var smtpErr *smtpout.Error
 	temporary := err != nil && (!errors.As(err, &smtpErr) || smtpErr.Temporary)
@@ -136,6 +170,7 @@ func (r *Relay) try(ctx context.Context, d *queue.Desk, out queue.Out) {
 		r.o.Observe("delivered")
 	case temporary && time.Since(out.Since) < r.o.GiveUp:
 		r.o.Log.Warn("message not delivered yet; trying again", "desk", d.ID(), "to", out.To, "request", out.Request, "attempt", out.Attempts, "error", withoutWords(err))
+		out.Item = r.keep(ctx, out, raw)
 		out.Op, out.At = queue.OutDefer, time.Now().Add(r.pause(out.Attempts)).UTC()
 		_, err = d.Commit(ctx, func(tx *queue.Tx) error { tx.By("gateway"); tx.Out(out); return nil })
 		r.o.Observe("deferred")
@@ -144,9 +179,25 @@ func (r *Relay) try(ctx context.Context, d *queue.Desk, out queue.Out) {
 		err = r.failed(ctx, d, out, err)
 		r.o.Observe("failed")
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case errors.Is(err, queue.ErrConflict):
+		r.o.Log.Info("another attempt has settled the message", "desk", d.ID(), "request", out.Request)
+	case err != nil:
 		r.o.Log.Error("result of an attempt not recorded; the message will be tried again", "desk", d.ID(), "request", out.Request, "error", err)
 	}
+}
+
+// keep stores a message that was written for this attempt, so that the next one
+// sends the same bytes and the receiver can tell that it is the same message.
+func (r *Relay) keep(ctx context.Context, out queue.Out, raw []byte) string {
+	if out.Item != "" || raw == nil {
+		return out.Item
+	}
+	names, err := r.o.Vault.Put(ctx, raw)
+	if err != nil {
+		return "" // it is written anew
+	}
+	return names[0]
 }
 
 func status(e *smtpout.Error) string {
@@ -177,11 +228,7 @@ func (r *Relay) pause(attempts int) time.Duration {
 }
 
 // send hands the message to the first hop that answers.
-func (r *Relay) send(ctx context.Context, d *queue.Desk, out queue.Out) error {
-	raw, err := r.message(ctx, d, out)
-	if err != nil {
-		return err
-	}
+func (r *Relay) send(ctx context.Context, d *queue.Desk, out queue.Out, raw []byte) error {
 	to, ok := r.o.Directory().ContactPoint(out.To)
 	if !ok || len(to.Addresses) == 0 {
 		return fmt.Errorf("%s is not in the Directory now", out.To)
@@ -233,7 +280,9 @@ func (r *Relay) delivered(ctx context.Context, d *queue.Desk, out queue.Out) err
 			return err
 		}
 		return tx.Do(out.Request, request.Delivered{
-			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply, Ack: true, Deadlines: r.started(state, out, tx.At()),
+			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply,
+			// In an emergency a person must answer: what a machine says stops no clock.
+			Ack: out.Purpose != queue.PurposeAck || !state.Emergency, Deadlines: r.started(state, out, tx.At()),
 		})
 	})
 	return err
@@ -245,13 +294,7 @@ func (r *Relay) started(s request.State, out queue.Out, at time.Time) []request.
 	if out.Purpose != queue.PurposeReply || out.Code != request.CodePreserved && out.Code != request.CodeExtended {
 		return nil
 	}
-	ds := r.o.Clocks.On(deadline.EventPreserved, s.Kind, s.Emergency, deadline.Received, at)
-	for i := range ds {
-		if !out.Until.IsZero() {
-			ds[i].At = out.Until
-		}
-	}
-	return r.o.Clocks.Arm(ds)
+	return r.o.Clocks.Arm(r.o.Clocks.Preserved(s.Kind, s.Emergency, deadline.Received, at, out.Until))
 }
 
 // failed records that the message was given up.
@@ -268,7 +311,10 @@ func (r *Relay) failed(ctx context.Context, d *queue.Desk, out queue.Out, cause 
 		if err != nil || state.Status == request.StatusNone {
 			return err
 		}
-		return tx.Do(out.Request, request.Undelivered{At: tx.At(), Out: out.ID, Code: out.Status})
+		if err := tx.Do(out.Request, request.Undelivered{At: tx.At(), Out: out.ID, Code: out.Status}); err != nil {
+			return err
+		}
+		return intake.Follow(tx, d, state)
 	})
 	return err
 }

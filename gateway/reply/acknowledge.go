@@ -40,7 +40,7 @@ func (r *Reply) Acknowledgement(ctx context.Context, desk string, out queue.Out)
 		Outside: [][2]string{{"Auto-Submitted", "auto-replied"}},
 		Body:    []byte(acknowledgementText(desk, state)),
 	}
-	if id := r.originalID(ctx, state); id != "" {
+	if id := r.originalID(ctx, state); id != "" && sendable(id) {
 		draft.InReplyTo, draft.References = id, []string{id}
 	}
 	return pgpmime.Seal(draft, r.desks[desk].Key, certificates, time.Now())

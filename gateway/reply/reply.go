@@ -146,10 +146,21 @@ type letter struct {
 	fields map[string]string // first value of each header field, lower-case names
 	to     []*directory.ContactPoint
 	class  classify.Result
+	thread []threaded // the messages that this one answers, the oldest first
+}
+
+// threaded is a message that a letter answers.
+type threaded struct {
+	id   string            // Message-ID
+	ref  request.Reference // its request, "" if not known
+	ours bool              // a mail program of the staff gave the id; it stays here
 }
 
 func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 	var ok bool
+	if now, ok := l.r.o.Accounts.Account(l.account.User); !ok || now != l.account {
+		return smtpd.Outcome{}, refuse("5.7.8", "your account was changed since you logged in; log in again")
+	}
 	if l.desk, ok = l.r.desks[l.account.Desk]; !ok {
 		return smtpd.Outcome{}, refuse("5.7.1", "your desk %s is not served here", l.account.Desk)
 	}
@@ -160,11 +171,10 @@ func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 	if err := l.recipients(); err != nil {
 		return smtpd.Outcome{}, err
 	}
-	found, err := l.queue.Arrive(ctx, 0, nil, l.threads())
-	if err != nil {
+	if err := l.findThread(ctx); err != nil {
 		return smtpd.Outcome{}, err
 	}
-	parent, answers, err := l.parent(ctx, found)
+	parent, answers, err := l.parent(ctx)
 	if err != nil {
 		return smtpd.Outcome{}, err
 	}
@@ -176,14 +186,11 @@ func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 	}
 	var done []string
 	for _, cp := range l.to {
-		if found, err = l.queue.Arrive(ctx, l.at.Year(), nil, nil); err != nil {
-			return smtpd.Outcome{}, err
-		}
-		ref, err := l.ask(ctx, cp, found.Number)
+		what, err := l.ask(ctx, cp)
 		if err != nil {
 			return smtpd.Outcome{}, err
 		}
-		done = append(done, fmt.Sprintf("%s to %s", ref, cp.ID))
+		done = append(done, what)
 	}
 	return queued(strings.Join(done, ", ")), nil
 }
@@ -217,11 +224,27 @@ func (l *letter) read() error {
 	if err := l.r.MaySend(l.account, sender.Address); err != nil {
 		return refuse("5.7.1", "%s", err)
 	}
+	if l.sealedAlready() {
+		return refuse("5.6.0", "the message is encrypted or signed already; turn OpenPGP and S/MIME off in your mail program: relais signs and encrypts for the desk")
+	}
 	l.class = l.r.o.Classifier.Classify(classify.Input{
 		Subject: l.fields["subject"],
 		Body:    l.index.Reading(l.submission.Raw, classify.MaxText),
 	})
 	return nil
+}
+
+// sealedAlready reports whether the mail program encrypted or signed the
+// message itself: its receiver could not open or verify that, and it would
+// tell who wrote it.
+func (l *letter) sealedAlready() bool {
+	root := l.index.Root
+	switch root.Type + "/" + root.Subtype {
+	case "multipart/encrypted", "multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime":
+		return true
+	}
+	text := strings.TrimSpace(l.index.Reading(l.submission.Raw, 200))
+	return strings.HasPrefix(text, "-----BEGIN PGP MESSAGE-----") || strings.HasPrefix(text, "-----BEGIN PGP SIGNED MESSAGE-----")
 }
 
 // recipients finds the contact points that the message goes to: each address
@@ -245,24 +268,44 @@ func (l *letter) recipients() error {
 	return nil
 }
 
-func (l *letter) threads() []string {
-	var out []string
-	for _, field := range []string{"in-reply-to", "references"} {
-		for _, id := range intake.MessageIDs(l.fields[field], 20) {
-			out = append(out, l.r.o.Vault.Name("thread", id))
+// findThread looks up the messages that the letter answers.
+func (l *letter) findThread(ctx context.Context) error {
+	ids := intake.MessageIDs(l.fields["references"], 20)
+	for _, id := range intake.MessageIDs(l.fields["in-reply-to"], 1) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
-	return out
+	if len(ids) == 0 {
+		return nil
+	}
+	var names []string
+	for _, purpose := range []string{"thread", "mail program"} {
+		for _, id := range ids {
+			names = append(names, l.r.o.Vault.Name(purpose, id))
+		}
+	}
+	found, err := l.queue.Arrive(ctx, 0, nil, names)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		l.thread = append(l.thread, threaded{id, found.Threads[i], found.Threads[len(ids)+i] != ""})
+	}
+	return nil
 }
 
 // parent finds the request that the message answers: the reference in the
 // subject is what a person sees and counts first, then the thread.
-func (l *letter) parent(ctx context.Context, found queue.Found) (request.State, bool, error) {
+func (l *letter) parent(ctx context.Context) (request.State, bool, error) {
 	candidates := request.FindReferences(l.fields["subject"], 5)
 	quoted := len(candidates)
-	threads := slices.Clone(found.Threads)
-	slices.Reverse(threads)
-	for i, ref := range append(candidates, threads...) {
+	for _, t := range slices.Backward(l.thread) {
+		if t.ref != "" {
+			candidates = append(candidates, t.ref)
+		}
+	}
+	for i, ref := range candidates {
 		s, err := l.queue.State(ctx, ref)
 		if errors.Is(err, queue.ErrNotFound) {
 			if i < quoted && ref.ContactPoint() == l.desk.ID {

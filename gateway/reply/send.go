@@ -3,6 +3,7 @@ package reply
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"mime"
@@ -37,6 +38,11 @@ func (l *letter) answer(ctx context.Context, parent request.State) (smtpd.Outcom
 	if !strings.Contains(subject, string(parent.Ref)) {
 		subject = fmt.Sprintf("[%s] %s", parent.Ref, subject)
 	}
+	what := fmt.Sprintf("answer to %s for %s", parent.Ref, l.to[0].ID)
+	once := l.once(l.to[0])
+	if before, err := l.sentBefore(ctx, once); err != nil || before != "" {
+		return queued(before), err
+	}
 	copyItem, size, err := l.seal(ctx, &out, subject, [][2]string{{intake.ReplyHeader, strings.TrimSpace(said + " " + code)}})
 	if err != nil {
 		return smtpd.Outcome{}, err
@@ -46,25 +52,76 @@ func (l *letter) answer(ctx context.Context, parent request.State) (smtpd.Outcom
 		command := request.Reply{
 			At: l.at, By: l.account.User, Code: code, Final: final, Waits: request.CodeWaits(code), Out: out.ID, Message: copyItem,
 		}
+		before, err := tx.Request(parent.Ref)
+		if err != nil {
+			return err
+		}
 		if err := tx.Do(parent.Ref, command); err != nil {
 			return err
 		}
 		tx.Out(out)
 		l.remember(tx, out, parent.Ref)
-		l.mails(tx, parent.Ref, copyItem, size, command.Waits)
-		return nil
+		l.happensOnce(tx, once, what)
+		l.mails(tx, parent.Ref, copyItem, size)
+		return intake.Follow(tx, l.queue, before)
 	})
-	if errors.Is(err, request.ErrNotAllowed) {
+	var seen *queue.SeenError
+	switch {
+	case errors.As(err, &seen):
+		return queued(seen.Value), nil
+	case errors.Is(err, request.ErrNotAllowed):
 		return smtpd.Outcome{}, refuse("5.7.1", "%s", err)
-	}
-	if err != nil {
+	case err != nil:
 		return smtpd.Outcome{}, err
 	}
-	return queued(fmt.Sprintf("answer to %s for %s", parent.Ref, l.to[0].ID)), nil
+	return queued(what), nil
 }
 
-// ask sends the message as a request of the desk.
-func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint, number uint64) (request.Reference, error) {
+// once names the sending of this letter to a contact point. A mail program
+// that was not told that it worked sends the same again. "" if the letter has
+// no Message-ID to know it by.
+func (l *letter) once(cp *directory.ContactPoint) string {
+	ids := intake.MessageIDs(l.fields["message-id"], 1)
+	if len(ids) == 0 {
+		return ""
+	}
+	content := sha256.Sum256(l.submission.Raw[l.index.Root.BodyStart:])
+	return "sub:" + l.r.o.Vault.Name("submission", strings.Join([]string{l.account.User, cp.ID, ids[0], string(content[:])}, "\x00"))
+}
+
+// sentBefore returns what was queued when the letter was sent before, or "".
+func (l *letter) sentBefore(ctx context.Context, once string) (string, error) {
+	if once == "" {
+		return "", nil
+	}
+	found, err := l.queue.Arrive(ctx, 0, []string{once}, nil)
+	if err != nil {
+		return "", err
+	}
+	return found.Seen[0], nil
+}
+
+// knownFor is how long a letter is recognised: longer than mail programs try.
+const knownFor = 7 * 24 * time.Hour
+
+func (l *letter) happensOnce(tx *queue.Tx, once, what string) {
+	if once != "" {
+		tx.Once(once, what, l.at.Add(knownFor))
+	}
+}
+
+// ask sends the message as a request of the desk. It returns which request
+// went to whom.
+func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint) (string, error) {
+	once := l.once(cp)
+	if before, err := l.sentBefore(ctx, once); err != nil || before != "" {
+		return before, err
+	}
+	found, err := l.queue.Arrive(ctx, l.at.Year(), nil, nil)
+	if err != nil {
+		return "", err
+	}
+	number := found.Number
 	ref := request.NewReference(l.desk.ID, l.at.Year(), number)
 	kind := l.class.Kinds[0]
 	if !kind.Asks() {
@@ -75,7 +132,7 @@ func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint, number uin
 	if err != nil {
 		return "", err
 	}
-	clocks := l.r.o.Clocks
+	clocks, what := l.r.o.Clocks, fmt.Sprintf("%s to %s", ref, cp.ID)
 	_, err = l.queue.Commit(ctx, func(tx *queue.Tx) error {
 		tx.By(l.account.User)
 		tx.Number(l.at.Year(), number)
@@ -89,10 +146,15 @@ func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint, number uin
 		}
 		tx.Out(out)
 		l.remember(tx, out, ref)
-		l.mails(tx, ref, item, size, false)
+		l.happensOnce(tx, once, what)
+		l.mails(tx, ref, item, size)
 		return nil
 	})
-	return ref, err
+	var seen *queue.SeenError
+	if errors.As(err, &seen) {
+		return seen.Value, nil
+	}
+	return what, err
 }
 
 func (l *letter) newOut(cp *directory.ContactPoint, ref request.Reference, purpose string) queue.Out {
@@ -119,7 +181,7 @@ func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra
 	if err != nil {
 		return "", 0, refuse("5.6.0", "the message cannot be sealed: %s", oneLine(err))
 	}
-	copied := l.sentCopy(*out, subject)
+	copied := l.sentCopy(*out, cp, subject)
 	names, err := l.r.o.Vault.Put(ctx, sealed, copied)
 	if err != nil {
 		return "", 0, err
@@ -133,10 +195,15 @@ func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra
 func (l *letter) draft(out queue.Out, cp *directory.ContactPoint, subject string) (pgpmime.Draft, error) {
 	d := pgpmime.Draft{
 		From: l.r.deskSender(l.desk.ID), To: []string{cp.Addresses[0]}, Subject: subject, Date: l.at,
-		MessageID: MessageID(out, l.r.o.Hostname), References: intake.MessageIDs(l.fields["references"], 20),
+		MessageID: MessageID(out, l.r.o.Hostname),
 	}
-	if ids := intake.MessageIDs(l.fields["in-reply-to"], 1); len(ids) > 0 {
-		d.InReplyTo = ids[0]
+	for _, t := range l.thread {
+		if t.ref == out.Request && !t.ours && sendable(t.id) {
+			d.References = append(d.References, t.id)
+		}
+	}
+	if n := len(d.References); n > 0 {
+		d.InReplyTo = d.References[n-1]
 	}
 	d.ContentType = l.fields["content-type"]
 	root := l.index.Root
@@ -156,6 +223,14 @@ func (l *letter) draft(out queue.Out, cp *directory.ContactPoint, subject string
 	return d, nil
 }
 
+// sendable reports whether a Message-ID of others may stand in a message of
+// ours (RFC 5322, section 3.6.4). Not every program writes such ones.
+func sendable(id string) bool {
+	return len(id) <= 900 && strings.Contains(id, "@") && !strings.ContainsFunc(id[1:len(id)-1], func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || r == '<' || r == '>'
+	})
+}
+
 // MessageID is the Message-ID of an outgoing message. It depends on nothing
 // but the message's place in the outbox, so that a second attempt after a lost
 // reply is recognised as the same message.
@@ -169,12 +244,12 @@ func (l *letter) remember(tx *queue.Tx, out queue.Out, ref request.Reference) {
 	tx.Thread(l.r.o.Vault.Name("thread", MessageID(out, l.r.o.Hostname)), ref)
 	for _, id := range intake.MessageIDs(l.fields["message-id"], 1) {
 		tx.Thread(l.r.o.Vault.Name("thread", id), ref)
+		tx.Thread(l.r.o.Vault.Name("mail program", id), ref)
 	}
 }
 
-// mails puts the copy into Sent, marks what was answered, and moves it to
-// Waiting if the requester was asked something.
-func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size int64, waits bool) {
+// mails puts the copy into Sent and marks what was answered.
+func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size int64) {
 	tx.Mail(queue.Mail{
 		Op: queue.MailAdd, Folder: mailbox.Sent, Item: item, Size: size, Received: l.at, Flags: []string{`\Seen`}, Request: string(ref),
 	})
@@ -183,22 +258,19 @@ func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size in
 			continue
 		}
 		tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: at.Folder, UID: at.UID, Flags: []string{`\Answered`}})
-		if waits && at.Folder != mailbox.Waiting && at.Folder != mailbox.Archive {
-			tx.Move(at, mailbox.Waiting)
-		}
 	}
 }
 
 // sentCopy is the message as it was written, with our reference.
-func (l *letter) sentCopy(out queue.Out, subject string) []byte {
+func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject string) []byte {
 	var b bytes.Buffer
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", name, strings.NewReplacer("\r", "", "\n", "").Replace(value))
+			fmt.Fprintf(&b, "%s: %s\r\n", name, strings.NewReplacer("\r", "", "\n", "", "\x00", "").Replace(value))
 		}
 	}
 	field("From", (&mail.Address{Name: l.account.Name, Address: l.r.deskAddress(l.desk.ID)}).String())
-	field("To", l.to[0].Addresses[0])
+	field("To", cp.Addresses[0])
 	field("Date", l.at.Format(time.RFC1123Z))
 	field("Subject", mime.QEncoding.Encode("utf-8", subject))
 	field("Message-Id", l.fields["message-id"])

@@ -69,7 +69,7 @@ func fire(ctx context.Context, o Options, d *queue.Desk, t queue.Timer) error {
 		return err
 	}
 	show := func(*queue.Tx) {}
-	if t.What != request.TimerRemind {
+	if tells(state, t) {
 		if show, err = o.Notices.Prepare(ctx, text(state, t)); err != nil {
 			return err
 		}
@@ -96,6 +96,25 @@ func fire(ctx context.Context, o Options, d *queue.Desk, t queue.Timer) error {
 		o.Observe(d.ID(), t.Clock, t.What)
 	}
 	return err
+}
+
+// tells reports whether the timer writes a notice: a reminder does not, and of
+// a deadline that escalates at once only the escalation does.
+func tells(s request.State, t queue.Timer) bool {
+	if t.What != request.TimerDue {
+		return t.What == request.TimerEscalate
+	}
+	for _, d := range s.Deadlines {
+		if d.Clock != t.Clock {
+			continue
+		}
+		for _, other := range d.Timers {
+			if other.What == request.TimerEscalate && !other.At.After(d.At) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // mark sets the keyword on the messages of the request, so that a mail client

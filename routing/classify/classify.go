@@ -130,7 +130,7 @@ func (c *Classifier) classify(in Input) (Result, int) {
 	if ref := result.Form["reference"]; ref != "" && len(ref) <= maxReference {
 		result.TheirReference = ref
 	} else if sc.ownRef != nil {
-		result.TheirReference = asWritten(subject+"\n"+body, sc.ownRef)
+		result.TheirReference = asWritten(sc.ownRef, subject, body)
 	}
 	if cut {
 		result.Evidence = append(result.Evidence, Evidence{Rule: "cut", Text: "only the first 256 KiB of the text were read"})

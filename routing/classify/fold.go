@@ -14,12 +14,9 @@ import (
 // appended: a single rune may unfold to dozens of bytes.
 func appendFolded(dst []byte, s string, limit int) []byte {
 	for i := 0; i < len(s) && limit > 0; {
-		if n := plainRun(s[i:min(len(s), i+limit)]); n > 0 {
-			start := len(dst)
-			dst = append(dst, s[i:i+n]...)
-			for j, b := range dst[start:] {
-				dst[start+j] = lowerASCII[b]
-			}
+		start := len(dst)
+		dst = appendPlain(dst, s[i:min(len(s), i+limit, i+plainChunk)])
+		if n := len(dst) - start; n > 0 {
 			i += n
 			limit -= n
 			continue
@@ -77,14 +74,20 @@ func appendFoldedRune(dst []byte, r rune, s string) []byte {
 	return dst
 }
 
-// plainRun is the length of the ASCII text that s begins with.
-func plainRun(s string) int {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return i
+// plainChunk bounds what appendPlain copies in vain.
+const plainChunk = 128
+
+// appendPlain appends the ASCII text that s begins with, in lower case.
+func appendPlain(dst []byte, s string) []byte {
+	start := len(dst)
+	dst = append(dst, s...)
+	for i, b := range dst[start:] {
+		if b >= utf8.RuneSelf {
+			return dst[:start+i]
 		}
+		dst[start+i] = lowerASCII[b]
 	}
-	return len(s)
+	return dst
 }
 
 var lowerASCII = func() (lower [256]byte) {

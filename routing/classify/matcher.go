@@ -153,41 +153,36 @@ func (w *wordMatches) add(l int32) {
 	}
 }
 
-// find appends a hit for each phrase that begins at token start, having come
-// to node at token at. It returns the number of steps taken.
-func (m *matcher) find(tokens []token, start int, node int32, at int, hits *[]hit) int {
-	if at == len(tokens) {
-		return 1
-	}
-	steps := 1
-	w := &tokens[at].words
+// find appends a hit for each phrase that begins at token start. It returns the
+// number of steps taken.
+func (m *matcher) find(tokens []token, start int, hits *[]hit) int {
+	w := &tokens[start].words
+	steps := 1 + int(w.n)
 	for _, l := range w.list[:w.n] {
-		steps++
-		to := m.follow(node, l)
-		if to == 0 {
-			continue
-		}
-		next := &m.phrases[to]
-		for _, f := range next.families {
-			*hits = append(*hits, hit{family: f, start: int32(start), end: int32(at + 1)})
-		}
-		if len(next.edges) > 0 {
-			steps += m.find(tokens, start, to, at+1, hits)
+		if node := m.begins[l]; node != 0 {
+			steps += m.found(tokens, start, node, start+1, hits)
 		}
 	}
 	return steps
 }
 
-// follow returns the phrase node behind a literal, 0 if there is none. Nearly
-// every phrase ends at its first word, so that is looked up at once.
-func (m *matcher) follow(node, literal int32) int32 {
-	if node == 0 {
-		return m.begins[literal]
+// found appends a hit for each phrase that began at token start, came to node,
+// and ends right before token at or goes on.
+func (m *matcher) found(tokens []token, start int, node int32, at int, hits *[]hit) int {
+	here := &m.phrases[node]
+	for _, f := range here.families {
+		*hits = append(*hits, hit{family: f, start: int32(start), end: int32(at)})
 	}
-	edges := m.phrases[node].edges
-	i, ok := slices.BinarySearchFunc(edges, literal, func(e phraseEdge, l int32) int { return int(e.literal - l) })
-	if !ok {
-		return 0
+	if len(here.edges) == 0 || at == len(tokens) {
+		return 1
 	}
-	return edges[i].node
+	w := &tokens[at].words
+	steps := 1 + int(w.n)
+	for _, l := range w.list[:w.n] {
+		i, ok := slices.BinarySearchFunc(here.edges, l, func(e phraseEdge, l int32) int { return int(e.literal - l) })
+		if ok {
+			steps += m.found(tokens, start, here.edges[i].node, at+1, hits)
+		}
+	}
+	return steps
 }

@@ -208,16 +208,18 @@ func valueAfter(s *sentence, at int32) []byte {
 
 var referenceFillers = []string{"no", "nr", "n", "number", "numero", "is", "est"}
 
-// asWritten returns folded as it stands in original, with its capitals; folded
-// itself if it is not found.
-func asWritten(original string, folded []byte) string {
+// asWritten returns folded as it stands in the first of texts that has it, with
+// its capitals; folded itself if none has.
+func asWritten(folded []byte, texts ...string) string {
 	want := string(folded)
-	for i := 0; i+len(want) <= len(original); i++ {
-		if c := original[i]; c < utf8.RuneSelf && want[0] < utf8.RuneSelf && lowerASCII[c] != want[0] {
-			continue // as nearly everywhere
-		}
-		if strings.EqualFold(original[i:i+len(want)], want) {
-			return original[i : i+len(want)]
+	for _, text := range texts {
+		for i := 0; i+len(want) <= len(text); i++ {
+			if c := text[i]; c < utf8.RuneSelf && want[0] < utf8.RuneSelf && lowerASCII[c] != want[0] {
+				continue // as nearly everywhere
+			}
+			if strings.EqualFold(text[i:i+len(want)], want) {
+				return strings.Clone(text[i : i+len(want)])
+			}
 		}
 	}
 	return strings.ToUpper(want)

@@ -253,7 +253,7 @@ func (sc *scanner) match() {
 	s.present, s.negated = mask{}, mask{}
 	for i := range s.tokens {
 		if s.tokens[i].words.n > 0 {
-			sc.work += sc.m.find(s.tokens, i, 0, i, &s.hits)
+			sc.work += sc.m.find(s.tokens, i, &s.hits)
 		}
 	}
 	lastNot := int32(-negationRun - 1) // end of the last negator

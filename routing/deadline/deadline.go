@@ -19,6 +19,7 @@ const (
 	EventQuarantined  = "quarantined"  // held until a person decides
 	EventReleased     = "released"     // let out of quarantine, or discarded there
 	EventClassified   = "classified"   // in triage: a person said what it is
+	EventClaimed      = "claimed"      // a person took it up: set the star, or answered
 	EventAcknowledged = "acknowledged" // somebody said it arrived
 	EventAnswered     = "answered"     // the outcome was told
 	EventDelivered    = "delivered"    // the other side's server took our message
@@ -28,7 +29,7 @@ const (
 
 // Events lists every event that a clock may name.
 func Events() []string {
-	return []string{EventReceived, EventSent, EventQuarantined, EventReleased, EventClassified,
+	return []string{EventReceived, EventSent, EventQuarantined, EventReleased, EventClassified, EventClaimed,
 		EventAcknowledged, EventAnswered, EventDelivered, EventPreserved, EventClosed}
 }
 

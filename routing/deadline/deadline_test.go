@@ -34,8 +34,8 @@ func TestForBuiltInClocks(t *testing.T) {
 		want      []string // clock, hours
 	}{
 		{"preservation", request.Preservation, false, Received, []string{"acknowledge 24h", "preservation-effect 72h"}},
-		{"preservation where life is at risk", request.Preservation, true, Received, []string{"emergency-acknowledge 1h", "emergency-determination 8h", "preservation-effect 72h"}},
-		{"emergency kind without the flag", request.EmergencyDisclosure, false, Received, []string{"emergency-acknowledge 1h", "emergency-determination 8h"}},
+		{"preservation where life is at risk", request.Preservation, true, Received, []string{"emergency-acknowledge 1h", "emergency-determination 8h", "acknowledge 24h", "preservation-effect 72h"}},
+		{"emergency kind without the flag", request.EmergencyDisclosure, false, Received, []string{"emergency-acknowledge 1h", "emergency-determination 8h", "acknowledge 24h"}},
 		{"triage", request.Unclassified, false, Received, []string{"triage 1h"}},
 		{"partial disclosure", request.PartialDisclosure, false, Received, []string{"acknowledge 24h", "partial-disclosure 48h"}},
 		{"legal information", request.LegalInfo, false, Received, []string{"acknowledge 24h", "legal-information 72h"}},

@@ -26,7 +26,6 @@ type File struct {
 	cond     *sync.Cond
 	size     int64 // bytes written or waiting to be
 	waiting  *Batch
-	spare    []byte // memory of an earlier batch, for the next
 	closed   bool
 	broken   error
 	finished chan struct{}
@@ -34,16 +33,14 @@ type File struct {
 
 // Batch is a set of appends that become durable together.
 type Batch struct {
-	buf     []byte
-	appends int
-	done    chan struct{}
-	err     error
+	parts [][]byte
+	done  chan struct{}
+	err   error
 }
 
 const (
 	manyWriters = 4                    // appends in one batch
 	gatherTime  = 2 * time.Millisecond // how long the next batch then gathers
-	maxSpare    = 1 << 20              // bytes of memory kept for the next batch
 )
 
 // Wait returns when the batch is durable, or with the error that broke the
@@ -76,7 +73,7 @@ func OpenFile(path string, observe func(time.Duration)) (*File, error) {
 
 // Enqueue adds p to the batch that will be written next and returns the
 // offset p will have. Calls that must keep an order have to be ordered by the
-// caller. p may be reused after the call.
+// caller. p belongs to the file from then on.
 func (w *File) Enqueue(p []byte) (offset int64, b *Batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,14 +86,12 @@ func (w *File) Enqueue(p []byte) (offset int64, b *Batch) {
 		return 0, b
 	}
 	if w.waiting == nil {
-		w.waiting = &Batch{buf: w.spare[:0], done: make(chan struct{})}
-		w.spare = nil
+		w.waiting = &Batch{done: make(chan struct{})}
 		w.cond.Signal()
 	}
 	offset = w.size
 	w.size += int64(len(p))
-	w.waiting.buf = append(w.waiting.buf, p...)
-	w.waiting.appends++
+	w.waiting.parts = append(w.waiting.parts, p)
 	return offset, w.waiting
 }
 
@@ -159,20 +154,16 @@ func (w *File) write(end int64) {
 		if b == nil {
 			return
 		}
-		many = b.appends >= manyWriters
+		many = len(b.parts) >= manyWriters
 		if b.err = broken; b.err == nil {
-			b.err = w.flush(b.buf, end)
+			end, b.err = w.flush(b.parts, end)
 		}
-		end += int64(len(b.buf))
-		w.mu.Lock()
 		if b.err != nil {
+			w.mu.Lock()
 			w.broken = b.err
+			w.mu.Unlock()
 		}
-		if cap(b.buf) <= maxSpare {
-			w.spare = b.buf
-		}
-		w.mu.Unlock()
-		b.buf = nil
+		b.parts = nil
 		close(b.done)
 	}
 }
@@ -188,18 +179,23 @@ func (w *File) take() (b *Batch, broken error) {
 	return b, w.broken
 }
 
-func (w *File) flush(p []byte, at int64) error {
-	if _, err := w.f.WriteAt(p, at); err != nil {
-		return fmt.Errorf("%w: writing %s: %w", ErrBroken, w.f.Name(), err)
+// flush writes the parts one behind the other, makes them durable and returns
+// where they end.
+func (w *File) flush(parts [][]byte, at int64) (end int64, err error) {
+	for _, p := range parts {
+		if _, err := w.f.WriteAt(p, at); err != nil {
+			return at, fmt.Errorf("%w: writing %s: %w", ErrBroken, w.f.Name(), err)
+		}
+		at += int64(len(p))
 	}
 	start := time.Now()
 	if err := datasync(w.f); err != nil {
-		return fmt.Errorf("%w: syncing %s: %w", ErrBroken, w.f.Name(), err)
+		return at, fmt.Errorf("%w: syncing %s: %w", ErrBroken, w.f.Name(), err)
 	}
 	if w.observe != nil {
 		w.observe(time.Since(start))
 	}
-	return nil
+	return at, nil
 }
 
 func syncDir(dir string) error {

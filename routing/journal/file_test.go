@@ -27,9 +27,7 @@ func TestFileAppendsAtTheOffsetsItPromised(t *testing.T) {
 		wg.Go(func() {
 			for i := range 20 {
 				want := fmt.Sprintf("<%d.%d>", w, i)
-				p := []byte(want)
-				offset, b := f.Enqueue(p)
-				clear(p) // may be reused after the call
+				offset, b := f.Enqueue([]byte(want))
 				if err := b.Wait(); err != nil {
 					t.Error(err)
 				}

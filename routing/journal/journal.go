@@ -103,12 +103,16 @@ func (j *Journal) Append(entries ...Entry) error {
 			return fmt.Errorf("journal: entry %d of %d: %w", i+1, len(entries), err)
 		}
 	}
-	j.mu.Lock()
-	j.buf = j.buf[:0]
+	size := 0
 	for _, e := range entries {
-		j.buf = j.appendLine(j.buf, e)
+		size += len(e.Record) + len(e.Desk) + len(e.UIDs) + 128
 	}
-	_, batch := j.file.Enqueue(j.buf)
+	lines := make([]byte, 0, size)
+	j.mu.Lock()
+	for _, e := range entries {
+		lines = j.appendLine(lines, e)
+	}
+	_, batch := j.file.Enqueue(lines)
 	j.mu.Unlock()
 	return batch.Wait()
 }

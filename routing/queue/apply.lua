@@ -61,19 +61,25 @@ else
 end
 
 local uids, restored = {}, {}
+local stopped, armed = {}, {} -- timers, set in one call each: a call costs more than a timer
 for uid in string.gmatch(given, '%d+') do restored[#restored+1] = uid end
 local i = 8
 while ARGV[i] do
   local op, a, b, c, d = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+4]
   if op == 'once' then
-    redis.call('SET', prefix .. 'once:' .. a, b)
-    redis.call('PEXPIREAT', prefix .. 'once:' .. a, c)
+    redis.call('SET', prefix .. 'once:' .. a, b, 'PXAT', c)
   elseif op == 'req' then
     redis.call('HSET', prefix .. 'versions', a, c)
     redis.call('HSET', prefix .. 'requests', a, d)
-  elseif op == 'due' or op == 'timer' then
-    local key = prefix .. (op == 'due' and 'deadlines' or 'timers')
-    if b == '' then redis.call('ZREM', key, a) else redis.call('ZADD', key, b, a) end
+  elseif op == 'due' then
+    if b == '' then redis.call('ZREM', prefix .. 'deadlines', a) else redis.call('ZADD', prefix .. 'deadlines', b, a) end
+  elseif op == 'timer' then
+    if b == '' then
+      stopped[#stopped+1] = a
+    else
+      armed[#armed+1] = b
+      armed[#armed+1] = a
+    end
   elseif op == 'out' then
     if b == '' then
       redis.call('ZREM', prefix .. 'outbox', a)
@@ -106,6 +112,9 @@ while ARGV[i] do
   end
   i = i + 1 + arity[op]
 end
+
+if #stopped > 0 then redis.call('ZREM', prefix .. 'timers', unpack(stopped)) end
+if #armed > 0 then redis.call('ZADD', prefix .. 'timers', unpack(armed)) end
 
 seq = seq + 1
 local joined = table.concat(uids, ',')

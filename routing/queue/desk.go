@@ -282,12 +282,20 @@ func (d *Desk) openFolders(validity uint32) {
 
 // State returns the request, or ErrNotFound.
 func (d *Desk) State(ctx context.Context, ref request.Reference) (request.State, error) {
+	s, err := d.stateNow(ctx, ref)
+	if errors.Is(err, ErrNotFound) {
+		if lost := d.checkWhole(ctx); lost != nil {
+			return s, lost
+		}
+	}
+	return s, err
+}
+
+// stateNow is State for a Redis that may lack records.
+func (d *Desk) stateNow(ctx context.Context, ref request.Reference) (request.State, error) {
 	var s request.State
 	raw, err := d.q.client.HGet(ctx, d.key("requests"), string(ref)).Bytes()
 	if errors.Is(err, redis.Nil) {
-		if err := d.checkWhole(ctx); err != nil {
-			return s, err
-		}
 		return s, fmt.Errorf("request %s: %w", ref, ErrNotFound)
 	}
 	if err != nil {
@@ -302,7 +310,7 @@ func (d *Desk) State(ctx context.Context, ref request.Reference) (request.State,
 // Found is what Arrive looked up.
 type Found struct {
 	Seen    []string            // values of the once names, "" where not seen
-	Threads []request.Reference // of the thread names that are known
+	Threads []request.Reference // of each thread name, "" where not known
 	Number  uint64              // the next running number of the year
 }
 
@@ -345,9 +353,8 @@ func (d *Desk) Arrive(ctx context.Context, year int, once, threads []string) (Fo
 		}
 	}
 	for _, v := range refs.Val() {
-		if s, ok := v.(string); ok {
-			f.Threads = append(f.Threads, request.Reference(s))
-		}
+		s, _ := v.(string)
+		f.Threads = append(f.Threads, request.Reference(s))
 	}
 	f.Number = uint64(number.Val())
 	return f, nil

@@ -157,7 +157,7 @@ func (d *Desk) putBack(ctx context.Context, e journal.Entry, r Record, states ma
 	for _, ev := range r.Events {
 		s, ok := states[ev.Ref]
 		if !ok {
-			if s, err = d.State(ctx, ev.Ref); err != nil && !errors.Is(err, ErrNotFound) {
+			if s, err = d.stateNow(ctx, ev.Ref); err != nil && !errors.Is(err, ErrNotFound) {
 				return 0, false, err
 			}
 		}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -188,29 +189,30 @@ func addClocks(add func(...any), c change) {
 	} else if _, had := c.before.NextDeadline(); had {
 		add("due", string(c.ref), "")
 	}
-	after := map[string]int64{}
-	for _, d := range c.after.Deadlines {
-		for _, t := range d.Timers {
-			after[timerMember(c.ref, d.Clock, t)] = t.At.UnixMilli()
-		}
-	}
 	for _, d := range c.before.Deadlines {
 		for _, t := range d.Timers {
-			m := timerMember(c.ref, d.Clock, t)
-			if _, still := after[m]; still {
-				delete(after, m)
-			} else {
-				add("timer", m, "")
+			if !hasTimer(c.after, d.Clock, t) {
+				add("timer", timerMember(c.ref, d.Clock, t), "")
 			}
 		}
 	}
-	for _, d := range c.after.Deadlines { // in order, so that replays are alike
+	for _, d := range c.after.Deadlines {
 		for _, t := range d.Timers {
-			if at, isNew := after[timerMember(c.ref, d.Clock, t)]; isNew {
-				add("timer", timerMember(c.ref, d.Clock, t), at)
+			if !hasTimer(c.before, d.Clock, t) {
+				add("timer", timerMember(c.ref, d.Clock, t), t.At.UnixMilli())
 			}
 		}
 	}
+}
+
+// hasTimer reports whether a request has a timer of the same name; see
+// timerMember. There are a few clocks with a few timers each.
+func hasTimer(s request.State, clock string, t request.Timer) bool {
+	return slices.ContainsFunc(s.Deadlines, func(d request.Deadline) bool {
+		return d.Clock == clock && slices.ContainsFunc(d.Timers, func(o request.Timer) bool {
+			return o.What == t.What && o.At.Unix() == t.At.Unix()
+		})
+	})
 }
 
 func addCounts(add func(...any), c change) {

@@ -75,6 +75,7 @@ func tune(o *redis.Options) *redis.Options {
 	o.Protocol = 2
 	o.MaxRetries = -1
 	o.DialTimeout = 2 * time.Second
+	o.DialerRetries = 1 // who waits for an answer is told at once
 	o.ReadTimeout = 5 * time.Second
 	o.WriteTimeout = 5 * time.Second
 	o.PoolSize = 1024 // each desk keeps one waiting for news

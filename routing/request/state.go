@@ -155,6 +155,8 @@ func stopClocks(ds []Deadline, e Event) []Deadline {
 			stops = stops || d.StopsOn == string(EvAcknowledged) || d.StopsOn == stopsOnDelivery
 		case EvResumed: // with an outgoing message: it was delivered
 			stops = stops || e.Out != "" && d.StopsOn == stopsOnDelivery
+		case EvReplied: // who answers has taken it up
+			stops = stops || d.StopsOn == string(EvClaimed)
 		}
 		again := slices.ContainsFunc(e.Deadlines, func(n Deadline) bool { return n.Clock == d.Clock })
 		if !stops && !again {

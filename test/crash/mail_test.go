@@ -205,6 +205,22 @@ func TestCrashOfAllThatRedisHolds(t *testing.T) {
 	loseRedis(t, (*gateway.Redis).FlushAll)
 }
 
+// TestCrashOfRedisBackToAnOlderState: what a failover to a replica that lags
+// behind does.
+func TestCrashOfRedisBackToAnOlderState(t *testing.T) {
+	t.Parallel()
+	saved := false
+	loseRedis(t, func(redis *gateway.Redis) {
+		if !saved {
+			redis.Save()
+			saved = true
+			return
+		}
+		redis.Kill()
+		redis.Start()
+	})
+}
+
 // loseRedis lets Redis lose everything several times while mail comes in. No
 // sender may notice more than a 451.
 func loseRedis(t *testing.T, lose func(*gateway.Redis)) {

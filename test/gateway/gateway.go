@@ -106,7 +106,7 @@ func Run(t testing.TB, o Options) *Gateway {
 
 func installation(listen map[string]string, sink string) setup.Installation {
 	pinned := func(cp, address string) map[string]string {
-		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/cert.pem"}
+		return map[string]string{"contact_point": cp, "address": address, "tls": "pinned", "ca_file": "tls/ca.pem"}
 	}
 	point := func(id string, role directory.Role, institution, address string) directory.ContactPoint {
 		return directory.ContactPoint{ID: id, Role: role, Institution: institution, Addresses: []string{address}, Hours: "24/7", Zone: "UTC"}
@@ -139,7 +139,7 @@ func (g *Gateway) In(t testing.TB) *Gateway {
 }
 
 // Certificate is the path of the gateway's TLS certificate.
-func (g *Gateway) Certificate() string { return filepath.Join(g.Dir, "tls", "cert.pem") }
+func (g *Gateway) Certificate() string { return filepath.Join(g.Dir, "tls", "ca.pem") }
 
 // Key returns the private key of a contact point.
 func (g *Gateway) Key(contactPoint string) *pgp.Key { return g.Written.Keys[contactPoint] }

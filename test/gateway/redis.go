@@ -52,7 +52,7 @@ func (r *Redis) socket() string { return filepath.Join(r.dir, "s") }
 // URL is what the gateway is configured with.
 func (r *Redis) URL() string { return "unix://" + r.socket() }
 
-// Start runs the server, empty, and waits until it answers.
+// Start runs the server, empty unless Save was called, and waits until it answers.
 func (r *Redis) Start() {
 	r.t.Helper()
 	r.server = start(r.t, io.Discard, "redis-server", "--port", "0", "--unixsocket", r.socket(), "--dir", r.dir,
@@ -74,6 +74,15 @@ func (r *Redis) Kill() {
 	r.server.kill()
 	r.server = nil
 	os.Remove(r.socket())
+}
+
+// Save makes the server come back with what it holds now, and not later than
+// that, after the next Kill and Start.
+func (r *Redis) Save() {
+	r.t.Helper()
+	if err := r.client.Save(context.Background()).Err(); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // FlushAll takes everything out of the server while it runs.

@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -50,7 +51,7 @@ func replyOf(r *smtp.DataResponse, err error) Reply {
 // Deliver hands a message to the MX port, over TLS, as another mail server
 // does.
 func (g *Gateway) Deliver(from, to string, raw []byte) Reply {
-	c, err := smtp.DialStartTLS(g.Listen["mx"], g.TLS)
+	c, err := g.DialMX()
 	if err != nil {
 		return replyOf(nil, err)
 	}
@@ -59,11 +60,22 @@ func (g *Gateway) Deliver(from, to string, raw []byte) Reply {
 }
 
 // DialMX opens a connection for several messages.
-func (g *Gateway) DialMX() (*smtp.Client, error) { return smtp.DialStartTLS(g.Listen["mx"], g.TLS) }
+func (g *Gateway) DialMX() (*smtp.Client, error) {
+	return impatient(smtp.DialStartTLS(g.Listen["mx"], g.TLS))
+}
+
+// impatient makes a gateway that does not answer fail the test instead of
+// halting it.
+func impatient(c *smtp.Client, err error) (*smtp.Client, error) {
+	if err == nil {
+		c.CommandTimeout, c.SubmissionTimeout = patience, patience
+	}
+	return c, err
+}
 
 // Submit hands in a message as a mail program of the staff does.
 func (g *Gateway) Submit(user, from, to string, raw []byte) Reply {
-	c, err := smtp.DialTLS(g.Listen["submissions"], g.TLS)
+	c, err := impatient(smtp.DialTLS(g.Listen["submissions"], g.TLS))
 	if err != nil {
 		return replyOf(nil, err)
 	}
@@ -99,6 +111,7 @@ func (g *Gateway) DeliverRaw(from, to, text string) Reply {
 	if err != nil {
 		return replyOf(nil, err)
 	}
+	conn.SetDeadline(time.Now().Add(patience))
 	c := textproto.NewConn(conn)
 	defer c.Close()
 	if _, _, err := c.ReadResponse(220); err != nil {
