@@ -40,13 +40,13 @@ func newServeCommand() *cobra.Command {
 func serve(ctx context.Context, c *config.Config, log *slog.Logger, started func(*server.Server)) error {
 	redis.SetLogger(redisLog{log})
 	tuneMemory()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before the start, which it must not end
+	defer signal.Stop(hangup)
 	s, err := server.New(c, version, log)
 	if err != nil {
 		return err
 	}
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

@@ -192,11 +192,21 @@ func crlf(text []byte) ([]byte, error) {
 	if bytes.IndexByte(text, 0) >= 0 {
 		return nil, fmt.Errorf("%w: NUL", ErrStructure)
 	}
-	pairs := bytes.Count(text, []byte("\r\n"))
+	lines, pairs := 0, 0
+	for at := bytes.IndexByte(text, '\n'); at >= 0; {
+		lines++
+		if at > 0 && text[at-1] == '\r' {
+			pairs++
+		}
+		next := bytes.IndexByte(text[at+1:], '\n')
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
 	if bytes.Count(text, []byte("\r")) != pairs {
 		return nil, fmt.Errorf("%w: bare CR", ErrStructure)
 	}
-	lines := bytes.Count(text, []byte("\n"))
 	if lines == pairs {
 		return text, nil
 	}

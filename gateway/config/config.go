@@ -77,7 +77,7 @@ func (r Redis) Embedded() bool { return r.URL == "" }
 
 // Journal places the journal.
 type Journal struct {
-	Dir  string `yaml:"dir" is:"newpath" default:"" doc:"Folder of the journal. Empty: the folder journal in data_dir."`
+	Dir string `yaml:"dir" is:"newpath" default:"" doc:"Folder of the journal. Empty: the folder journal in data_dir."`
 }
 
 // Vault places the key of the stored bodies.

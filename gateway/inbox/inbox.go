@@ -171,8 +171,7 @@ func (a *account) Move(ctx context.Context, from string, uids []uint32, to strin
 				}
 				tx.Move(queue.Location{Folder: from, UID: e.UID}, to)
 			}
-			a.companions(tx, moved, from, to)
-			return nil
+			return a.companions(tx, moved, from, to)
 		})
 		out = append(out, pairs(moved, r)...)
 		return err
@@ -219,7 +218,7 @@ func (a *account) Expunge(ctx context.Context, folder string, uids []uint32) err
 
 // step is how many messages one commit changes: a client may select all there
 // are, and a commit is one line of the journal.
-const step = 200
+const step = 100
 
 // inSteps calls f with some of the UIDs at a time, until it fails.
 func inSteps(uids []uint32, f func([]uint32) error) error {

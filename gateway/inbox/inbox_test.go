@@ -179,7 +179,7 @@ func TestGestures(t *testing.T) {
 		{"an officer cannot release", request.Preservation, true, nil, desk.Amy, mailbox.Quarantine, mailbox.Inbox, "only a supervisor", request.StatusQuarantined, "acknowledge preservation-effect", "map[Quarantine:1]"},
 		{"an officer cannot discard", request.Preservation, true, nil, desk.Amy, mailbox.Quarantine, mailbox.Trash, "only a supervisor", request.StatusQuarantined, "acknowledge preservation-effect", "map[Quarantine:1]"},
 		{"a supervisor releases", request.Preservation, true, nil, desk.Sue, mailbox.Quarantine, mailbox.Inbox, "", request.StatusOpen, "acknowledge preservation-effect", ""},
-		{"a supervisor releases an emergency", request.EmergencyDisclosure, true, nil, desk.Sue, mailbox.Quarantine, mailbox.Emergency, "", request.StatusOpen, "emergency-acknowledge emergency-determination", ""},
+		{"a supervisor releases an emergency", request.EmergencyDisclosure, true, nil, desk.Sue, mailbox.Quarantine, mailbox.Emergency, "", request.StatusOpen, "acknowledge emergency-acknowledge emergency-determination", ""},
 		{"a supervisor discards", request.Preservation, true, nil, desk.Sue, mailbox.Quarantine, mailbox.Trash, "", request.StatusDiscarded, "", ""},
 		{"what is held is not archived", request.Preservation, true, nil, desk.Sue, mailbox.Quarantine, mailbox.Archive, "to release it", request.StatusQuarantined, "acknowledge preservation-effect", "map[Quarantine:1]"},
 		{"the copy of a sent message is tidied up", request.Preservation, false, nil, desk.Amy, mailbox.Sent, mailbox.Archive, "", request.StatusOpen, "acknowledge preservation-effect", ""},

@@ -82,15 +82,15 @@ func (a *account) clocksAgain(s request.State, now time.Time) []request.Deadline
 
 // companions moves the other messages of a request along when all of it goes:
 // what is closed must not look as if it were open.
-func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to string) {
+func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to string) error {
 	work := []string{mailbox.Inbox, mailbox.Emergency, mailbox.Triage, mailbox.Waiting}
 	switch {
 	case from == mailbox.Sent:
-		return
+		return nil
 	case from == mailbox.Waiting, from == mailbox.Quarantine:
 		work = []string{from}
 	case to != mailbox.Archive && to != mailbox.Waiting:
-		return
+		return nil
 	}
 	gone := map[queue.Location]bool{}
 	for _, e := range moved {
@@ -100,7 +100,11 @@ func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to strin
 		if e.Request == "" || slices.Contains(e.Flags, notice.Keyword) {
 			continue
 		}
-		for _, at := range a.desk.Where(request.Reference(e.Request)) {
+		places, err := tx.Where(request.Reference(e.Request))
+		if err != nil {
+			return err
+		}
+		for _, at := range places {
 			if gone[at] || at.Folder == to || !slices.Contains(work, at.Folder) || a.isNotice(at) {
 				continue
 			}
@@ -108,6 +112,7 @@ func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to strin
 			tx.Move(at, to)
 		}
 	}
+	return nil
 }
 
 func (a *account) isNotice(at queue.Location) bool {

@@ -36,7 +36,11 @@ func Follow(tx *queue.Tx, d *queue.Desk, before request.State) error {
 	if waited == waits {
 		return nil
 	}
-	for _, at := range d.Where(before.Ref) {
+	places, err := tx.Where(before.Ref)
+	if err != nil {
+		return err
+	}
+	for _, at := range places {
 		if isNotice(at) {
 			continue // it stays where a person will read it
 		}

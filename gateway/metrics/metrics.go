@@ -71,6 +71,7 @@ func New(version string, desks []string) *Metrics {
 	m.registry.MustRegister(m.received, m.receiveTime, m.acknowledge, m.answer, m.relayAttempts, m.fsync, m.logins, m.timers, m.imap, m.smtp,
 		m.refused, m.replayed, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range desks {
+		m.replayed.WithLabelValues(d)
 		for _, e := range verdict.All() {
 			m.received.WithLabelValues(d, string(e.Default), string(e.Reason))
 		}
@@ -169,7 +170,7 @@ var (
 	redisDesc      = prometheus.NewDesc("relais_redis_up", "1 if every desk can commit.", nil, nil)
 	versionDesc    = prometheus.NewDesc("relais_directory_version", "Version of the Directory in use.", nil, nil)
 	issuedDesc     = prometheus.NewDesc("relais_directory_issued_timestamp_seconds", "When that version was issued.", nil, nil)
-	expiryDesc     = prometheus.NewDesc("relais_certificate_expiry_timestamp_seconds", "When the first certificate of a contact point expires; 0 if none does.", []string{"contact_point"}, nil)
+	expiryDesc     = prometheus.NewDesc("relais_certificate_expiry_timestamp_seconds", "When the first certificate of a contact point expires; no line where none does.", []string{"contact_point"}, nil)
 )
 
 // Describe implements [prometheus.Collector].

@@ -280,9 +280,7 @@ func (r *Relay) delivered(ctx context.Context, d *queue.Desk, out queue.Out) err
 			return err
 		}
 		return tx.Do(out.Request, request.Delivered{
-			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply,
-			// In an emergency a person must answer: what a machine says stops no clock.
-			Ack: out.Purpose != queue.PurposeAck || !state.Emergency, Deadlines: r.started(state, out, tx.At()),
+			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply, Ack: true, Deadlines: r.started(state, out, tx.At()),
 		})
 	})
 	return err

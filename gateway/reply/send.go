@@ -62,7 +62,9 @@ func (l *letter) answer(ctx context.Context, parent request.State) (smtpd.Outcom
 		tx.Out(out)
 		l.remember(tx, out, parent.Ref)
 		l.happensOnce(tx, once, what)
-		l.mails(tx, parent.Ref, copyItem, size)
+		if err := l.mails(tx, parent.Ref, copyItem, size); err != nil {
+			return err
+		}
 		return intake.Follow(tx, l.queue, before)
 	})
 	var seen *queue.SeenError
@@ -147,8 +149,7 @@ func (l *letter) ask(ctx context.Context, cp *directory.ContactPoint) (string, e
 		tx.Out(out)
 		l.remember(tx, out, ref)
 		l.happensOnce(tx, once, what)
-		l.mails(tx, ref, item, size)
-		return nil
+		return l.mails(tx, ref, item, size)
 	})
 	var seen *queue.SeenError
 	if errors.As(err, &seen) {
@@ -249,16 +250,18 @@ func (l *letter) remember(tx *queue.Tx, out queue.Out, ref request.Reference) {
 }
 
 // mails puts the copy into Sent and marks what was answered.
-func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size int64) {
+func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size int64) error {
 	tx.Mail(queue.Mail{
 		Op: queue.MailAdd, Folder: mailbox.Sent, Item: item, Size: size, Received: l.at, Flags: []string{`\Seen`}, Request: string(ref),
 	})
-	for _, at := range l.queue.Where(ref) {
+	places, err := tx.Where(ref)
+	for _, at := range places {
 		if at.Folder == mailbox.Sent {
 			continue
 		}
 		tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: at.Folder, UID: at.UID, Flags: []string{`\Answered`}})
 	}
+	return err
 }
 
 // sentCopy is the message as it was written, with our reference.

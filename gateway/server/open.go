@@ -1,15 +1,12 @@
 package server
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +37,14 @@ func (s *Server) open(version string) error {
 	c := s.c
 	desks := deskIDs(c)
 	s.metrics = metrics.New(version, desks)
+	if err := s.lock(c.DataDir); err != nil {
+		return err
+	}
+	if filepath.Clean(c.Journal.Dir) != filepath.Clean(c.DataDir) {
+		if err := s.lock(c.Journal.Dir); err != nil {
+			return err
+		}
+	}
 	keys, err := readKeys(c)
 	if err != nil {
 		return err
@@ -58,11 +63,12 @@ func (s *Server) open(version string) error {
 	if err := s.certificate.load(); err != nil {
 		return err
 	}
-	vaultKey, err := readVaultKey(c.VaultKeyFile())
+	bodies := filepath.Join(c.DataDir, "vault")
+	vaultKey, err := readVaultKey(c.VaultKeyFile(), bodies)
 	if err != nil {
 		return err
 	}
-	if s.vault, err = vault.Open(filepath.Join(c.DataDir, "vault"), vaultKey, nil); err != nil {
+	if s.vault, err = vault.Open(bodies, vaultKey, nil); err != nil {
 		return err
 	}
 	if err := s.openQueue(desks); err != nil {
@@ -97,33 +103,6 @@ func deskIDs(c *config.Config) []string {
 	return out
 }
 
-// readKeys reads the private keys of the desks; the first of a desk signs.
-func readKeys(c *config.Config) (map[string][]*pgp.Key, error) {
-	out := map[string][]*pgp.Key{}
-	for _, d := range c.Desks {
-		var passphrase []byte
-		if d.PassphraseFile != "" {
-			b, err := os.ReadFile(d.PassphraseFile)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: reading passphrase: %w", d.ID, err)
-			}
-			passphrase = []byte(strings.TrimRight(string(b), "\r\n"))
-		}
-		for _, path := range d.KeyFiles {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: reading key: %w", d.ID, err)
-			}
-			k, err := pgp.ReadKey(b, passphrase)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: %s: %w", d.ID, path, err)
-			}
-			out[d.ID] = append(out[d.ID], k)
-		}
-	}
-	return out, nil
-}
-
 // openDirectory opens the Directory and checks that it knows the desks with
 // the keys that they have here.
 func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
@@ -132,24 +111,39 @@ func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
 		return fmt.Errorf("directory authority: %w", err)
 	}
 	certs, err := pgp.ParseCertificates(b)
-	if err != nil || len(certs) != 1 {
-		return fmt.Errorf("directory authority: %s must hold one certificate: %w", s.c.Directory.AuthorityFile, err)
+	if err == nil && len(certs) != 1 {
+		err = fmt.Errorf("%d certificates where one belongs", len(certs))
+	}
+	if err != nil {
+		return fmt.Errorf("directory authority: %s: %w", s.c.Directory.AuthorityFile, err)
 	}
 	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
 		return err
 	}
-	current := s.directory.Current()
+	s.signers = map[string]string{}
 	for _, d := range s.c.Desks {
-		if _, ok := current.ContactPoint(d.ID); !ok {
-			return fmt.Errorf("desk %s: the Directory (version %d) has no such contact point", d.ID, current.Version())
-		}
-		fpr := keys[d.ID][0].Certificate().Fingerprint()
-		if cp, ok := current.BySigner(fpr); !ok || cp.ID != d.ID {
-			return fmt.Errorf("desk %s: the Directory (version %d) does not list its key %s; nobody could verify what the desk sends: have the Directory authority add it", d.ID, current.Version(), fpr)
-		}
+		s.signers[d.ID] = keys[d.ID][0].Certificate().Fingerprint()
+	}
+	current := s.directory.Current()
+	if err := s.checkDesks(current); err != nil {
+		return err
 	}
 	for _, w := range current.Warnings(time.Now(), keyPolicy(s.c)) {
 		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
+	}
+	return nil
+}
+
+// checkDesks returns an error if a Directory does not know the desks with the
+// keys that sign for them here.
+func (s *Server) checkDesks(d *directory.Directory) error {
+	for _, desk := range s.c.Desks {
+		if _, ok := d.ContactPoint(desk.ID); !ok {
+			return fmt.Errorf("desk %s: the Directory (version %d) has no such contact point; have the Directory authority add it, or take the desk out of the configuration", desk.ID, d.Version())
+		}
+		if cp, ok := d.BySigner(s.signers[desk.ID]); !ok || cp.ID != desk.ID {
+			return fmt.Errorf("desk %s: the Directory (version %d) does not list its key %s; nobody could verify what the desk sends: have the Directory authority add it", desk.ID, d.Version(), s.signers[desk.ID])
+		}
 	}
 	return nil
 }
@@ -167,35 +161,6 @@ func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
 		clocks, err = deadline.Load(c.ClocksFile)
 	}
 	return classifier, clocks, err
-}
-
-// readVaultKey reads the key of the vault, and makes one at the first start.
-func readVaultKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if err == nil {
-		return key, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("vault key: %w", err)
-	}
-	dir := filepath.Dir(path)
-	if found, _ := filepath.Glob(filepath.Join(dir, "vault", "*")); len(found) > 0 {
-		return nil, fmt.Errorf("vault key: %s is missing but the vault holds bodies; put the key back from its backup", path)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("vault key: %w", err)
-	}
-	key = make([]byte, vault.KeySize)
-	rand.Read(key)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("vault key: %w", err)
-	}
-	defer f.Close()
-	if _, err := f.Write(key); err != nil {
-		return nil, fmt.Errorf("vault key: %w", err)
-	}
-	return key, f.Sync()
 }
 
 func (s *Server) openQueue(desks []string) error {
@@ -226,15 +191,14 @@ func (s *Server) dialRedis() (redis.UniversalClient, error) {
 	}
 	password := ""
 	if r.PasswordFile != "" {
-		b, err := os.ReadFile(r.PasswordFile)
-		if err != nil {
+		var err error
+		if password, err = readSecret(r.PasswordFile); err != nil {
 			return nil, fmt.Errorf("redis: reading password: %w", err)
 		}
-		password = strings.TrimRight(string(b), "\r\n")
 	}
 	var tlsConfig *tls.Config
 	if r.CAFile != "" {
-		pool, err := readPool(r.CAFile)
+		pool, err := readPool(r.CAFile, x509.NewCertPool())
 		if err != nil {
 			return nil, fmt.Errorf("redis: %w", err)
 		}
@@ -246,18 +210,6 @@ func (s *Server) dialRedis() (redis.UniversalClient, error) {
 	}
 	s.stopRedis = func() { client.Close() }
 	return client, nil
-}
-
-func readPool(path string) (*x509.CertPool, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s: no certificate in PEM form", path)
-	}
-	return pool, nil
 }
 
 func keyPolicy(c *config.Config) pgp.Policy {
@@ -301,32 +253,28 @@ func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *dea
 		NextHops: map[string]smtpout.Hop{}, MXPolicy: smtpout.TLSPolicy{Security: smtpout.Security(c.TLS)},
 		Retry: c.Retry, GiveUp: c.GiveUpAfter, Acknowledge: out.Acknowledgement, Notices: notices, Log: s.log, Observe: s.metrics.Relayed,
 	}
-	if c.CAFile != "" {
-		pool, err := readPool(c.CAFile)
-		if err != nil {
-			return fmt.Errorf("relay.ca_file: %w", err)
-		}
-		o.MXPolicy.CAs = pool
+	further, err := furtherAuthorities(c.CAFile)
+	if err != nil {
+		return fmt.Errorf("relay.ca_file: %w", err)
 	}
+	o.MXPolicy.CAs = further
 	for _, n := range c.NextHops {
-		hop, err := nextHop(n.Address, n.TLS, n.CAFile, n.CertificateSHA256)
+		hop, err := nextHop(n.Address, n.TLS, n.CAFile, n.CertificateSHA256, further)
 		if err != nil {
 			return fmt.Errorf("relay.next_hops: %s: %w", n.ContactPoint, err)
 		}
 		o.NextHops[n.ContactPoint] = hop
 	}
 	if h := c.Smarthost; h.Address != "" {
-		hop, err := nextHop(h.Address, h.TLS, h.CAFile, h.CertificateSHA256)
+		hop, err := nextHop(h.Address, h.TLS, h.CAFile, h.CertificateSHA256, further)
 		if err != nil {
 			return fmt.Errorf("relay.smarthost: %w", err)
 		}
 		hop.Username = h.User
 		if h.PasswordFile != "" {
-			b, err := os.ReadFile(h.PasswordFile)
-			if err != nil {
+			if hop.Password, err = readSecret(h.PasswordFile); err != nil {
 				return fmt.Errorf("relay.smarthost: reading password: %w", err)
 			}
-			hop.Password = strings.TrimRight(string(b), "\r\n")
 		}
 		o.Smarthost = &hop
 	}
@@ -334,14 +282,32 @@ func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *dea
 	return nil
 }
 
-func nextHop(address, security, caFile, sha256 string) (smtpout.Hop, error) {
+// furtherAuthorities returns the system's authorities and those of a file; nil,
+// which stands for the system's alone, if there is no file.
+func furtherAuthorities(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	system, err := x509.SystemCertPool()
+	if err != nil {
+		system = x509.NewCertPool()
+	}
+	return readPool(caFile, system)
+}
+
+// nextHop returns a fixed hop; further are the authorities beside the system's
+// where it needs none of its own.
+func nextHop(address, security, caFile, sha256 string, further *x509.CertPool) (smtpout.Hop, error) {
 	host, port, implicit := config.SplitAddress(address)
 	hop := smtpout.Hop{Host: host, Port: port, ImplicitTLS: implicit, TLS: smtpout.TLSPolicy{Security: smtpout.Security(security)}}
 	if sha256 != "" {
 		hop.TLS.Fingerprints = []string{sha256}
 	}
+	if hop.TLS.Security == smtpout.Required {
+		hop.TLS.CAs = further
+	}
 	if caFile != "" {
-		pool, err := readPool(caFile)
+		pool, err := readPool(caFile, x509.NewCertPool())
 		if err != nil {
 			return hop, err
 		}

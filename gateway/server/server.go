@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,8 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
 
+	locks     []*os.File        // of the folders, until the end
+	signers   map[string]string // fingerprint of the key that signs, by desk
 	stopRedis func()
 	directory *directory.Store
 	accounts  *accounts.Set
@@ -144,7 +147,7 @@ func (s *Server) Reload() error {
 	if changed {
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
-	err = errors.Join(err, s.accounts.Reload(), s.certificate.load())
+	err = errors.Join(err, s.checkDesks(s.directory.Current()), s.accounts.Reload(), s.certificate.load())
 	if err != nil {
 		s.log.Error("reloading: the old state stays in force where the new one is wrong", "error", err)
 	}
@@ -154,6 +157,9 @@ func (s *Server) Reload() error {
 // Ready returns nil when messages can be taken.
 func (s *Server) Ready() error {
 	if err := s.vault.Err(); err != nil {
+		return err
+	}
+	if err := s.checkDesks(s.directory.Current()); err != nil {
 		return err
 	}
 	return s.queue.Ready()
@@ -175,6 +181,9 @@ func (s *Server) close() {
 	}
 	if s.stopRedis != nil {
 		s.stopRedis()
+	}
+	for _, f := range s.locks {
+		f.Close()
 	}
 }
 

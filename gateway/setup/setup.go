@@ -50,11 +50,14 @@ type Written struct {
 }
 
 // Write makes the folder: TLS certificate for trial, keys, signed Directory,
-// staff accounts, configuration. It refuses a folder that has a configuration.
+// staff accounts, configuration. It refuses a folder that has any of them.
 func (in Installation) Write(dir string) (*Written, error) {
 	path := filepath.Join(dir, "relais.yaml")
-	if _, err := os.Stat(path); err == nil {
-		return nil, fmt.Errorf("%s exists already; choose an empty folder", path)
+	// A key that is overwritten takes with it everything that was encrypted to it.
+	for _, name := range []string{"relais.yaml", "staff.yaml", "keys", "directory", "tls", "data"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s exists already; choose an empty folder", filepath.Join(dir, name))
+		}
 	}
 	for _, sub := range []string{"tls", "keys", "directory"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {

@@ -49,15 +49,22 @@ func Run(ctx context.Context, o Options) {
 	}
 }
 
+// fireDue fires what is due. A timer that cannot be served is tried again when
+// its lease has run out; the others do not wait for it.
 func fireDue(ctx context.Context, o Options, d *queue.Desk) error {
+	var failed error
 	for {
 		due, err := d.Timers(ctx, lease, batch)
 		if err != nil || len(due) == 0 {
-			return err
+			return errors.Join(failed, err)
 		}
 		for _, t := range due {
-			if err := fire(ctx, o, d, t); err != nil {
+			err := fire(ctx, o, d, t)
+			if errors.Is(err, queue.ErrUnavailable) {
 				return err
+			}
+			if err != nil && failed == nil { // one is enough to say
+				failed = fmt.Errorf("%s of %s: %w", t.What, t.Ref, err)
 			}
 		}
 	}
@@ -88,9 +95,8 @@ func fire(ctx context.Context, o Options, d *queue.Desk, t queue.Timer) error {
 		if fired = err == nil && after.Version > before.Version; !fired {
 			return err
 		}
-		mark(tx, d, t)
 		show(tx)
-		return nil
+		return mark(tx, t)
 	})
 	if err == nil && fired && o.Observe != nil {
 		o.Observe(d.ID(), t.Clock, t.What)
@@ -119,16 +125,18 @@ func tells(s request.State, t queue.Timer) bool {
 
 // mark sets the keyword on the messages of the request, so that a mail client
 // can show them in another colour.
-func mark(tx *queue.Tx, d *queue.Desk, t queue.Timer) {
+func mark(tx *queue.Tx, t queue.Timer) error {
 	flag, clear := intake.KeywordDueSoon, []string(nil)
 	if t.What != request.TimerRemind {
 		flag, clear = intake.KeywordOverdue, []string{intake.KeywordDueSoon}
 	}
-	for _, at := range d.Where(t.Ref) {
+	places, err := tx.Where(t.Ref)
+	for _, at := range places {
 		if at.Folder != mailbox.Sent && at.Folder != mailbox.Archive {
 			tx.Mail(queue.Mail{Op: queue.MailFlag, Folder: at.Folder, UID: at.UID, Flags: []string{flag}, Clear: clear})
 		}
 	}
+	return err
 }
 
 func text(s request.State, t queue.Timer) notice.Notice {

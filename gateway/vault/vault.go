@@ -40,6 +40,7 @@ const (
 	wrapSize    = nonceSize + KeySize + tagSize // wrapped key of one body
 	headSize    = wrapSize + 8                  // and the length of what follows
 	bodySuffix  = ".body"
+	unfinished  = ".tmp"
 )
 
 // Errors that callers tell apart.
@@ -83,6 +84,10 @@ func Open(dir string, key []byte, observe func(time.Duration)) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{dir: dir, master: master, naming: naming, observe: observe, segments: map[int]*journal.File{}}
+	v.sweep()
+	if err := v.checkKey(); err != nil {
+		return nil, err
+	}
 	found, err := filepath.Glob(filepath.Join(dir, "segment-*"))
 	if err != nil {
 		return nil, fmt.Errorf("opening vault: %w", err)
@@ -98,6 +103,33 @@ func Open(dir string, key []byte, observe func(time.Duration)) (*Vault, error) {
 		v.current = max(v.current, n)
 	}
 	return v, nil
+}
+
+// checkKey refuses another key than the vault was begun with: what is stored
+// could not be read, and what comes in would be mixed with it.
+func (v *Vault) checkKey() error {
+	path, mark := filepath.Join(v.dir, "key.check"), v.Name("key", "check")
+	found, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := v.write("key.check", []byte(mark)); err != nil {
+			return fmt.Errorf("beginning vault: %w", err)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("checking vault key: %w", err)
+	case string(found) != mark:
+		return fmt.Errorf("vault key: %s was written with another key; put that one back", v.dir)
+	}
+	return nil
+}
+
+// sweep removes what a crash left half written; no event names it.
+func (v *Vault) sweep() {
+	left, _ := filepath.Glob(filepath.Join(v.dir, "*"+unfinished))
+	for _, path := range left {
+		os.Remove(path)
+	}
 }
 
 // Put stores bodies and returns their names when all are durable.
@@ -279,22 +311,27 @@ func (v *Vault) putFile(body []byte) (string, error) {
 	var id [16]byte
 	rand.Read(id[:])
 	hexName := hex.EncodeToString(id[:])
-	tmp := filepath.Join(v.dir, hexName+".tmp")
-	if err := writeSynced(tmp, sealed); err != nil {
-		return "", fmt.Errorf("storing body: %w", err)
-	}
-	if err := os.Rename(tmp, filepath.Join(v.dir, hexName+bodySuffix)); err != nil {
-		return "", fmt.Errorf("storing body: %w", err)
-	}
-	d, err := os.Open(v.dir)
-	if err != nil {
-		return "", fmt.Errorf("storing body: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := v.write(hexName+bodySuffix, sealed); err != nil {
 		return "", fmt.Errorf("storing body: %w", err)
 	}
 	return "f" + hexName, nil
+}
+
+// write makes a file of that name, all of it or nothing, durably.
+func (v *Vault) write(name string, p []byte) error {
+	tmp := filepath.Join(v.dir, name+unfinished)
+	if err := writeSynced(tmp, p); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(v.dir, name)); err != nil {
+		return err
+	}
+	d, err := os.Open(v.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func writeSynced(path string, p []byte) error {

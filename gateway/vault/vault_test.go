@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"relais.example/gateway/vault"
@@ -109,9 +110,11 @@ func TestWrongNamesAndKeysAreErrors(t *testing.T) {
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := open(t, dir, bytes.Repeat([]byte{8}, vault.KeySize))
-	if _, err := other.Get(t.Context(), names[0]); !errors.Is(err, vault.ErrDamaged) {
-		t.Errorf("other key: %v, want ErrDamaged", err)
+	if _, err := vault.Open(dir, bytes.Repeat([]byte{8}, vault.KeySize), nil); err == nil || !strings.Contains(err.Error(), "another key") {
+		t.Errorf("other key: %v", err)
+	}
+	if got, err := open(t, dir, key).Get(t.Context(), names[0]); err != nil || string(got) != "secret" {
+		t.Errorf("right key again: %q, %v", got, err)
 	}
 	if _, err := vault.Open(dir, []byte("short"), nil); err == nil {
 		t.Error("a short key was taken")
@@ -136,5 +139,47 @@ func TestFlippedBitIsNoticed(t *testing.T) {
 	}
 	if _, err := v.Get(t.Context(), names[0]); !errors.Is(err, vault.ErrDamaged) {
 		t.Errorf("got %v, want ErrDamaged", err)
+	}
+}
+
+// What a crash left half written is no body and is not kept.
+func TestUnfinishedFilesAreSwept(t *testing.T) {
+	dir := t.TempDir()
+	v := open(t, dir, key)
+	names, err := v.Put(t.Context(), bytes.Repeat([]byte("large"), 100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Close()
+	left := filepath.Join(dir, "00ff.body.tmp")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v = open(t, dir, key)
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("still there: %v", err)
+	}
+	if _, err := v.Get(t.Context(), names[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFilesAreForTheirOwnerOnly(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vault")
+	if _, err := open(t, dir, key).Put(t.Context(), bodies()...); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -104,20 +104,30 @@ var lowerASCII = func() (lower [256]byte) {
 // word is folded letters and digits.
 func wordEnd(text []byte, i int) int {
 	for i < len(text) {
-		switch c := text[i]; {
-		case letterSlots[c] != noSlot:
+		if slotOf[text[i]] != noSlot {
 			i++
-		case c < utf8.RuneSelf:
-			return i
-		default:
-			r, size := utf8.DecodeRune(text[i:])
-			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-				return i
-			}
-			i += size
+			continue
 		}
+		size := letterLen(text[i:])
+		if size == 0 {
+			return i
+		}
+		i += size
 	}
 	return i
+}
+
+// letterLen is the length of the letter or digit beyond ASCII that b begins
+// with, 0 if it begins with none.
+func letterLen(b []byte) int {
+	if b[0] < utf8.RuneSelf {
+		return 0
+	}
+	r, size := utf8.DecodeRune(b)
+	if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+		return 0
+	}
+	return size
 }
 
 // markLen is the length of the rune at the start of b.

@@ -1,9 +1,7 @@
 package classify
 
 import (
-	"cmp"
 	"maps"
-	"math/bits"
 	"slices"
 )
 
@@ -19,19 +17,26 @@ type draftNode struct {
 	next map[byte]int32
 }
 
-// letterNode is small, and the nodes that most words pass lie together, because
-// looking up words is mostly waiting for memory.
-type letterNode struct {
-	ending
-	others bool   // further letters are in matcher.others
-	set    uint64 // letters that may follow, one bit for each letter slot
-	first  int32  // node of the lowest of them; those of the others lie behind it
+// letterTable is the packed form of the letters. Looking up words is mostly
+// waiting for memory: one step reads one number, and the nodes where stems end
+// have the highest numbers, so that they are known without looking.
+type letterTable struct {
+	next      [][letterSlots]uint16 // node behind each letter, 0: none
+	others    map[otherLetter]uint16
+	endings   []ending
+	firstStem uint16
 }
 
+// otherLetter is a step by a byte that is no a-z, 0-9.
 type otherLetter struct {
-	node   int32
+	node   uint16
 	letter byte
 }
+
+const (
+	letterSlots = 36        // 0-9, a-z
+	maxLetters  = 1<<16 - 1 // nodes of the table
+)
 
 // functionWord notes that a word tells the language (1 and up).
 func (m *matcher) functionWord(w string, speech uint8) {
@@ -55,34 +60,50 @@ func (m *matcher) child(at int32, b byte) int32 {
 	return next
 }
 
-// pack turns the draft into letters, level by level.
+// pack makes the tables from the draft, which must not have more than
+// maxLetters nodes.
 func (m *matcher) pack() {
-	m.letters, m.others = make([]letterNode, 1, len(m.draft)), map[otherLetter]int32{}
-	order := []int32{0} // draft node of each letter node
-	for at := 0; at < len(order); at++ {
-		from := m.draft[order[at]]
-		node := letterNode{ending: from.ending, first: int32(len(order))}
-		for _, b := range slices.SortedFunc(maps.Keys(from.next), bySlot) {
-			if slot := letterSlots[b]; slot != noSlot {
-				node.set |= 1 << slot
-			} else {
-				node.others = true
-				m.others[otherLetter{int32(at), b}] = int32(len(order))
-			}
-			order = append(order, from.next[b])
-			m.letters = append(m.letters, letterNode{})
-		}
-		m.letters[at] = node
+	order := levels(m.draft)
+	stem := func(n int32) bool { return m.draft[n].stem != 0 }
+	plain := slices.DeleteFunc(slices.Clone(order), stem)
+	order = append(plain, slices.DeleteFunc(order, func(n int32) bool { return !stem(n) })...)
+	number := make([]uint16, len(m.draft))
+	for at, n := range order {
+		number[n] = uint16(at)
 	}
-	m.draft = nil
+	t := letterTable{next: make([][letterSlots]uint16, len(order)), endings: make([]ending, len(order)), others: map[otherLetter]uint16{}, firstStem: uint16(len(plain))}
+	for at, n := range order {
+		t.endings[at] = m.draft[n].ending
+		for b, next := range m.draft[n].next {
+			if slot := slotOf[b]; slot != noSlot {
+				t.next[at][slot] = number[next]
+			} else {
+				t.others[otherLetter{uint16(at), b}] = number[next]
+			}
+		}
+	}
+	m.letters, m.draft = t, nil
 	m.begins = make([]int32, len(m.literals)+1)
 	for _, e := range m.phrases[0].edges {
 		m.begins[e.literal] = e.node
 	}
 }
 
-// letterSlots numbers 0-9 and a-z in the order of their bytes.
-var letterSlots = func() (slots [256]uint8) {
+// levels lists the nodes level by level: the nodes that most words pass lie
+// together.
+func levels(draft []draftNode) []int32 {
+	order := make([]int32, 1, len(draft))
+	for at := 0; at < len(order); at++ {
+		next := draft[order[at]].next
+		for _, b := range slices.Sorted(maps.Keys(next)) {
+			order = append(order, next[b])
+		}
+	}
+	return order
+}
+
+// slotOf numbers 0-9 and a-z.
+var slotOf = func() (slots [256]uint8) {
 	for b := range slots {
 		switch {
 		case '0' <= b && b <= '9':
@@ -96,32 +117,41 @@ var letterSlots = func() (slots [256]uint8) {
 	return slots
 }()
 
-const noSlot = 63
+const noSlot = letterSlots
 
-func bySlot(a, b byte) int {
-	return cmp.Or(cmp.Compare(letterSlots[a], letterSlots[b]), cmp.Compare(a, b))
+// word looks up the word that begins at text[start]. It returns where the word
+// ends and how many letters were looked up.
+func (t *letterTable) word(text []byte, start int, out *wordMatches) (end, steps int) {
+	out.n, out.speech = 0, 0
+	node, i := uint16(0), start
+	for i < len(text) {
+		if slot := slotOf[text[i]]; slot < letterSlots {
+			node = t.next[node][slot]
+			i++
+		} else if size := letterLen(text[i:]); size > 0 {
+			node = t.other(node, text[i:i+size])
+			i += size
+		} else {
+			break
+		}
+		if node == 0 {
+			return wordEnd(text, i), i - start
+		}
+		if node >= t.firstStem {
+			out.add(t.endings[node].stem)
+		}
+	}
+	out.add(t.endings[node].exact)
+	out.speech = t.endings[node].speech
+	return i, i - start
 }
 
-// word looks a folded token up. It returns the letters it read.
-func (m *matcher) word(token []byte, out *wordMatches) int {
-	out.n, out.speech = 0, 0
-	node, at := &m.letters[0], int32(0)
-	for i, b := range token {
-		slot := letterSlots[b]
-		switch {
-		case node.set>>slot&1 != 0:
-			at = node.first + int32(bits.OnesCount64(node.set&(1<<slot-1)))
-		case slot == noSlot && node.others:
-			if at = m.others[otherLetter{at, b}]; at == 0 {
-				return i + 1
-			}
-		default:
-			return i + 1
+// other goes on from node by the bytes of one letter.
+func (t *letterTable) other(node uint16, letter []byte) uint16 {
+	for _, b := range letter {
+		if node = t.others[otherLetter{node, b}]; node == 0 {
+			return 0
 		}
-		node = &m.letters[at]
-		out.add(node.stem)
 	}
-	out.add(node.exact)
-	out.speech = node.speech
-	return len(token)
+	return node
 }

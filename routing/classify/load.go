@@ -295,6 +295,10 @@ func (b *builder) finish(dir string) {
 	}
 	slices.SortFunc(b.faults, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	c := b.c
+	if len(c.matcher.draft) > maxLetters {
+		b.fault(dir, "too many words: %d letters in all, at most %d", len(c.matcher.draft), maxLetters)
+		return
+	}
 	c.matcher.pack()
 	c.pool = &sync.Pool{New: func() any { return c.newScratch() }}
 }

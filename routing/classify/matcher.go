@@ -40,9 +40,8 @@ func (m *mask) each(visit func(family)) {
 // literals ("preserv*", "logs"), literals to phrases. It is filled with add and
 // functionWord, then packed; only then it can look words up.
 type matcher struct {
-	draft    []draftNode // letters while the vocabulary is read
-	letters  []letterNode
-	others   map[otherLetter]int32 // node behind a letter that is no a-z, 0-9
+	draft    []draftNode // the letters while the vocabulary is read
+	letters  letterTable
 	phrases  []phraseNode
 	begins   []int32          // by literal: the phrase node that it begins, or 0
 	literals map[string]int32 // "preserv*" to its number; 0 is not used

@@ -130,9 +130,8 @@ func (sc *scanner) scan(from, to int) {
 			i++
 			continue
 		}
-		if end := wordEnd(text, i); end > i {
-			sc.word(i, end)
-			i = end
+		if slotOf[text[i]] != noSlot || letterLen(text[i:]) > 0 {
+			i = sc.word(text, i)
 			continue
 		}
 		if state := boxAt(text, i); state != boxNone {
@@ -215,10 +214,11 @@ func (sc *scanner) endsSentence(text []byte, i int) bool {
 	return len(word) > 1
 }
 
-// word adds a token. A sentence that has grown too long is cut before it.
-func (sc *scanner) word(start, end int) {
+// word adds the word that begins at text[start] and returns where it ends. A
+// sentence that has grown too long is cut before it.
+func (sc *scanner) word(text []byte, start int) (end int) {
 	if sc.skip {
-		return
+		return wordEnd(text, start)
 	}
 	if len(sc.s.tokens) == maxSentence {
 		sc.close()
@@ -226,10 +226,12 @@ func (sc *scanner) word(start, end int) {
 	n := len(sc.s.tokens)
 	sc.s.tokens = slices.Grow(sc.s.tokens, 1)[:n+1] // not cleared: all that is read of it is set here
 	t := &sc.s.tokens[n]
+	end, steps := sc.m.letters.word(text, start, &t.words)
 	t.start, t.end = int32(start), int32(end)
-	sc.work += sc.m.word(sc.s.text[start:end], &t.words)
+	sc.work += steps
 	sc.commas = append(sc.commas, sc.comma)
 	sc.comma = false
+	return end
 }
 
 // flush ends the sentence, and what a tick box governs.

@@ -39,7 +39,7 @@ type Batch struct {
 }
 
 const (
-	manyWriters = 4                    // appends in one batch
+	manyWriters = 2                    // appends in one batch
 	gatherTime  = 2 * time.Millisecond // how long the next batch then gathers
 )
 

@@ -95,6 +95,15 @@ func (tx *Tx) find(ref request.Reference) int {
 // Mail changes folders.
 func (tx *Tx) Mail(m ...Mail) { tx.r.Mail = append(tx.r.Mail, m...) }
 
+// Where returns where the messages of a request are. The folders here may lag
+// behind what Redis said of the request: it waits until they show that, too.
+func (tx *Tx) Where(ref request.Reference) ([]Location, error) {
+	if err := tx.d.waitForHead(tx.ctx); err != nil {
+		return nil, err
+	}
+	return tx.d.Where(ref), nil
+}
+
 // Move takes a message into another folder, where it gets a new UID. A message
 // that is no longer there is left alone.
 func (tx *Tx) Move(from Location, to string) {

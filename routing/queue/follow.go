@@ -21,7 +21,7 @@ const (
 
 	// A read and a sync cost as much for one record as for many. When several
 	// came at once, more will, and may gather.
-	manyRecords = 4
+	manyRecords = 2
 	gatherTime  = 2 * time.Millisecond
 )
 

@@ -328,3 +328,32 @@ func TestEmbeddedQueueDoesNotSlowDownWithItsMemory(t *testing.T) {
 		t.Errorf("300 look-ups took %v beside nothing and %v beside 50,000 remembered signatures", few, many)
 	}
 }
+
+// Names that may come once are forgotten after a time; their records stay in
+// the journal.
+func TestReplayGetsPastNamesThatHaveExpired(t *testing.T) {
+	backends(t, func(t *testing.T, client redis.UniversalClient) {
+		q := openQueue(t, client, t.TempDir())
+		defer q.Close()
+		d := desk(t, q, "XA-1")
+		if _, err := d.Commit(t.Context(), func(tx *queue.Tx) error { tx.Once("old", "v", tx.At().Add(50*time.Millisecond)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := receive(t.Context(), d, "m"); err != nil {
+			t.Fatal(err)
+		}
+		head := d.Applied()
+		past := time.Now().Add(100 * time.Millisecond)
+		waitFor(t, "the name to expire", func() bool { return time.Now().After(past) })
+		if err := client.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "replay", func() bool {
+			n, _ := client.HGet(t.Context(), "relais:{XA-1}:head", "seq").Uint64()
+			return n == head && q.Ready() == nil
+		})
+		if found, err := d.Arrive(t.Context(), 0, []string{"old", "m"}, nil); err != nil || found.Seen[0] != "" || found.Seen[1] == "" {
+			t.Errorf("found %+v, %v", found, err)
+		}
+	})
+}

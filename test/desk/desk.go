@@ -52,7 +52,7 @@ const Password = secret
 var addresses = map[string][]string{"XA-1": {Alpha}, "XB-1": {Beta, BetaTwo}, "XC-1": {Gamma}, "XD-1": {Delta}}
 
 // makeKeys makes the keys once for all tests of a program; "stranger" is in no
-// Directory.
+// Directory, the one of XD-1 expires.
 var makeKeys = sync.OnceValues(func() (map[string]*pgp.Key, error) {
 	keys := map[string]*pgp.Key{}
 	for _, id := range []string{"XA-1", "XB-1", "XC-1", "XD-1", "stranger"} {
@@ -60,7 +60,11 @@ var makeKeys = sync.OnceValues(func() (map[string]*pgp.Key, error) {
 		if a := addresses[id]; a != nil {
 			address = a[0]
 		}
-		k, err := pgp.GenerateKey("Contact point "+id, address, pgp.Curve25519, time.Now().Add(-30*24*time.Hour).Truncate(time.Second), 0)
+		validFor := time.Duration(0)
+		if id == "XD-1" {
+			validFor = 5 * 365 * 24 * time.Hour
+		}
+		k, err := pgp.GenerateKey("Contact point "+id, address, pgp.Curve25519, time.Now().Add(-30*24*time.Hour).Truncate(time.Second), validFor)
 		if err != nil {
 			return nil, err
 		}

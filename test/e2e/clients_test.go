@@ -75,7 +75,7 @@ func TestMainJobWithGPGSwaksCurlAndImaplib(t *testing.T) {
 	// curl lists and reads as the officer.
 	curl := func(path string, more ...string) string {
 		t.Helper()
-		out, err := client(t, "curl", append([]string{"--silent", "--show-error", "--cacert", g.Certificate(),
+		out, err := client(t, "curl", append([]string{"--silent", "--show-error", "--cacert", g.CA(),
 			"--user", gateway.Olga + ":" + g.Written.Passwords[gateway.Olga], "imaps://" + g.Listen["imaps"] + "/" + path}, more...)...)
 		if err != nil {
 			t.Fatalf("curl: %v\n%s", err, out)
@@ -119,7 +119,7 @@ func TestMainJobWithGPGSwaksCurlAndImaplib(t *testing.T) {
 	}
 
 	// Python's imaplib marks it and moves it to Archive, which closes it.
-	out, err = client(t, "python3", "testdata/staff.py", g.Listen["imaps"], g.Certificate(), gateway.Olga, g.Written.Passwords[gateway.Olga], ref[0])
+	out, err = client(t, "python3", "testdata/staff.py", g.Listen["imaps"], g.CA(), gateway.Olga, g.Written.Passwords[gateway.Olga], ref[0])
 	if err != nil {
 		t.Fatalf("imaplib: %v\n%s", err, out)
 	}

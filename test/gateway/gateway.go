@@ -3,14 +3,9 @@ package gateway
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -80,14 +75,14 @@ func New(t testing.TB, o Options) *Gateway {
 	if g.log, err = os.OpenFile(filepath.Join(g.Dir, "relais.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pem, err := os.ReadFile(g.Certificate())
+	pem, err := os.ReadFile(g.CA())
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	g.TLS = &tls.Config{RootCAs: pool, ServerName: "localhost"}
-	pair, err := tls.LoadX509KeyPair(g.Certificate(), filepath.Join(g.Dir, "tls", "key.pem"))
+	pair, err := tls.LoadX509KeyPair(filepath.Join(g.Dir, "tls", "cert.pem"), filepath.Join(g.Dir, "tls", "key.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,101 +133,11 @@ func (g *Gateway) In(t testing.TB) *Gateway {
 	return &same
 }
 
-// Certificate is the path of the gateway's TLS certificate.
-func (g *Gateway) Certificate() string { return filepath.Join(g.Dir, "tls", "ca.pem") }
+// CA is the path of the authority that signed the TLS certificate.
+func (g *Gateway) CA() string { return filepath.Join(g.Dir, "tls", "ca.pem") }
 
 // Key returns the private key of a contact point.
 func (g *Gateway) Key(contactPoint string) *pgp.Key { return g.Written.Keys[contactPoint] }
-
-// Start runs 'relais serve' and waits until it can take messages.
-func (g *Gateway) Start() {
-	g.t.Helper()
-	g.Launch()
-	g.WaitReady()
-}
-
-// Launch runs 'relais serve' and waits until it answers over HTTP, ready or
-// not.
-func (g *Gateway) Launch() {
-	g.t.Helper()
-	g.program = start(g.t, g.log, os.Getenv(binaryVariable), "serve", "--config", g.Written.Config)
-	WaitFor(g.t, "relais to answer", func() error {
-		select {
-		case err := <-g.program.exited:
-			g.program = nil
-			g.t.Fatalf("relais ended: %v\n%s", err, g.Log())
-		default:
-		}
-		status, body := g.get("/healthz")
-		if status != http.StatusOK {
-			return fmt.Errorf("/healthz: %d %s", status, body)
-		}
-		return nil
-	})
-}
-
-// WaitReady returns when /readyz says 200.
-func (g *Gateway) WaitReady() {
-	g.t.Helper()
-	WaitFor(g.t, "relais to be ready", func() error {
-		if status, body := g.Ready(); status != http.StatusOK {
-			return fmt.Errorf("/readyz: %d %s", status, body)
-		}
-		return nil
-	})
-}
-
-// Ready asks /readyz.
-func (g *Gateway) Ready() (status int, body string) { return g.get("/readyz") }
-
-func (g *Gateway) get(path string) (status int, body string) {
-	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Get("http://" + g.Listen["http"] + path)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return resp.StatusCode, strings.TrimSpace(string(text))
-}
-
-// Kill ends the gateway with SIGKILL.
-func (g *Gateway) Kill() {
-	if g.program != nil {
-		g.program.kill()
-		g.program = nil
-	}
-}
-
-// Stop asks the gateway to end and waits; it must end in good order.
-func (g *Gateway) Stop() {
-	g.t.Helper()
-	if g.program == nil {
-		return
-	}
-	g.program.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-g.program.exited:
-		if err != nil {
-			g.t.Errorf("relais ended with %v", err)
-		}
-	case <-time.After(patience):
-		g.t.Error("relais did not end after SIGTERM")
-		g.program.kill()
-	}
-	g.program = nil
-}
-
-// Reload sends SIGHUP.
-func (g *Gateway) Reload() {
-	g.t.Helper()
-	if err := g.program.Process.Signal(syscall.SIGHUP); err != nil {
-		g.t.Fatal(err)
-	}
-}
 
 // Publish changes the Directory and signs it as the next version. A gateway
 // that runs takes it after Reload.
@@ -265,9 +170,6 @@ func (g *Gateway) Publish(change func(*directory.Document)) {
 		}
 	}
 }
-
-// Alive asks /healthz.
-func (g *Gateway) Alive() (status int, body string) { return g.get("/healthz") }
 
 // Write puts a file into the installation's folder.
 func (g *Gateway) Write(name, text string) {

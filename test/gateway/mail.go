@@ -66,7 +66,7 @@ func (g *Gateway) SealedFor(to, address, contactPoint string, d pgpmime.Draft) [
 	return raw
 }
 
-// Request is a preservation request of XB-2 to XA-1.
+// RequestMail is a preservation request of XB-2 to XA-1.
 func (g *Gateway) RequestMail() []byte {
 	g.t.Helper()
 	return g.Sealed("XB-2", ProsecutorAddress, "Preservation, case "+SecretSubject, Preservation)

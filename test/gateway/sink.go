@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"slices"
 	"sync"
@@ -43,6 +44,7 @@ func (s *Sink) Open() {
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &sinkSession{s}, nil }))
 	server.Domain, server.TLSConfig = "localhost", &tls.Config{Certificates: []tls.Certificate{s.pair}}
 	server.ReadTimeout, server.WriteTimeout = time.Minute, time.Minute
+	server.ErrorLog = log.New(io.Discard, "", 0) // connections that a killed gateway leaves
 	s.mu.Lock()
 	s.server = server
 	s.mu.Unlock()

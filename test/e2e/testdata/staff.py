@@ -4,7 +4,7 @@ import imaplib
 import ssl
 import sys
 
-address, certificate, user, password, reference = sys.argv[1:]
+address, authority, user, password, reference = sys.argv[1:]
 host, port = address.rsplit(":", 1)
 
 
@@ -15,7 +15,7 @@ def ok(answer):
     return data
 
 
-c = imaplib.IMAP4_SSL(host, int(port), ssl_context=ssl.create_default_context(cafile=certificate))
+c = imaplib.IMAP4_SSL(host, int(port), ssl_context=ssl.create_default_context(cafile=authority))
 ok(c.login(user, password))
 folders = b" ".join(ok(c.list()))
 for use in (b"\\Sent", b"\\Drafts", b"\\Archive", b"\\Trash"):

@@ -1,0 +1,182 @@
+package metrics_test
+
+import (
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"relais.example/gateway/console"
+	"relais.example/gateway/metrics"
+	"relais.example/routing/queue"
+	"relais.example/routing/request"
+	"relais.example/routing/verdict"
+	"relais.example/test/desk"
+)
+
+// busy returns counters of a gateway on which everything has happened once.
+func busy(t *testing.T) (*metrics.Metrics, *desk.Desk) {
+	t.Helper()
+	d := desk.Open(t)
+	m := metrics.New("1.2.3", []string{"XA-1", "XC-1"})
+	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return d.Queue.Ready() == nil }})
+	m.Received("XA-1", verdict.Verdict{Action: verdict.Accept, Reason: verdict.OK}, time.Second)
+	since := time.Now().Add(-2 * time.Hour)
+	for _, e := range []request.EventType{request.EvAcknowledged, request.EvAnswered} {
+		m.Applied(queue.Record{Events: []request.Event{{Type: e, Direction: request.Received, Kind: request.Preservation, Since: since, At: time.Now()}}})
+	}
+	m.Relayed("delivered")
+	m.Synced(time.Millisecond)
+	m.Replayed("XA-1", 3)
+	m.Login("imap")("ok")
+	m.Timer("XA-1", "acknowledge", request.TimerDue)
+	m.SMTP("mx", "connection", "disconnection")("connection")
+	m.IMAP().ConnectionOpened()
+	return m, d
+}
+
+// figures is what a scrape returns, without what the Prometheus client adds.
+type figures struct {
+	kinds   map[string]string  // by name
+	samples map[string]float64 // by name and labels, such as relais_x{a="b"}
+}
+
+func scrape(t *testing.T, m *metrics.Metrics) figures {
+	t.Helper()
+	w := httptest.NewRecorder()
+	console.Handler(m.Registry(), func() error { return nil }).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("scrape: %d %s", w.Code, w.Body)
+	}
+	f := figures{map[string]string{}, map[string]float64{}}
+	for line := range strings.SplitSeq(w.Body.String(), "\n") {
+		if kind, ok := strings.CutPrefix(line, "# TYPE relais_"); ok {
+			name, kind, _ := strings.Cut(kind, " ")
+			f.kinds["relais_"+name] = kind
+		}
+		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, "relais_") && i > 0 {
+			v, err := strconv.ParseFloat(line[i+1:], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.samples[line[:i]] = v
+		}
+	}
+	return f
+}
+
+// labels returns the label names of a metric, in order.
+func (f figures) labels(name string) []string {
+	for sample := range f.samples {
+		base, rest, _ := strings.Cut(sample, "{")
+		if base != name && base != name+"_count" {
+			continue
+		}
+		var out []string
+		for _, m := range label.FindAllStringSubmatch(rest, -1) {
+			out = append(out, m[1])
+		}
+		slices.Sort(out)
+		return out
+	}
+	return nil
+}
+
+var (
+	inTable = regexp.MustCompile("(?m)^\\| `(relais_[a-z_]+)` \\| ([a-z]+) \\|([a-z_, ]*)\\|")
+	inList  = regexp.MustCompile("(?m)^- `(relais_[a-z_]+)` \\(([a-z]+); ([a-z_, ]*)\\)")
+	label   = regexp.MustCompile(`([a-z_]+)="`)
+)
+
+// TestDocumentationIsWhatIsExported holds both ways.
+func TestDocumentationIsWhatIsExported(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := busy(t)
+	exported := scrape(t, m)
+	documented := append(inTable.FindAllSubmatch(page, -1), inList.FindAllSubmatch(page, -1)...)
+	if len(documented) < 20 {
+		t.Fatalf("only %d metrics found on the page", len(documented))
+	}
+	for _, d := range documented {
+		name, kind, labels := string(d[1]), string(d[2]), strings.FieldsFunc(string(d[3]), func(r rune) bool { return r == ' ' || r == ',' })
+		if exported.kinds[name] != kind {
+			t.Errorf("%s is exported as %q, documented as %s", name, exported.kinds[name], kind)
+		}
+		delete(exported.kinds, name)
+		slices.Sort(labels)
+		if got := exported.labels(name); !slices.Equal(got, labels) {
+			t.Errorf("%s has labels %v, documented %v", name, got, labels)
+		}
+	}
+	for name := range exported.kinds {
+		t.Errorf("%s is exported but not documented", name)
+	}
+}
+
+func TestFigures(t *testing.T) {
+	m, d := busy(t)
+	due := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
+	d.Commit(func(tx *queue.Tx) error {
+		tx.Mail(queue.Mail{Op: queue.MailAdd, Folder: "Quarantine", Item: "x", Size: 1, Received: tx.At()})
+		tx.Out(queue.Out{Op: queue.OutQueue, ID: "o", To: "XB-1", Since: tx.At().Add(-time.Hour), At: tx.At()})
+		return tx.Open(request.Open{Ref: request.NewReference("XA-1", 2026, 1), At: tx.At(), Direction: request.Received, Kind: request.Preservation, Peer: "XB-1", Message: "m",
+			Deadlines: []request.Deadline{{Clock: "c", At: due, StopsOn: "answered"}}})
+	})
+	f := scrape(t, m)
+	for sample, want := range map[string]float64{
+		`relais_messages_received_total{action="accept",desk="XA-1",reason="ok"}`:          1,
+		`relais_messages_received_total{action="reject",desk="XC-1",reason="unknown-key"}`: 0, // there before the first one
+		`relais_requests_open{desk="XA-1",kind="PRESERVATION"}`:                            1,
+		`relais_requests_open{desk="XC-1",kind="PRESERVATION"}`:                            0,
+		`relais_requests_overdue{desk="XA-1"}`:                                             1,
+		`relais_next_deadline_timestamp_seconds{desk="XA-1"}`:                              float64(due.UnixMilli()) / 1000,
+		`relais_next_deadline_timestamp_seconds{desk="XC-1"}`:                              0,
+		`relais_quarantine_messages{desk="XA-1"}`:                                          1,
+		`relais_outbox_messages{desk="XA-1"}`:                                              1,
+		`relais_journal_lag_events{desk="XA-1"}`:                                           0,
+		`relais_journal_replayed_events_total{desk="XA-1"}`:                                3,
+		`relais_journal_replayed_events_total{desk="XC-1"}`:                                0,
+		`relais_redis_up`:                                                           1,
+		`relais_directory_version`:                                                  1,
+		`relais_imap_connections`:                                                   1,
+		`relais_smtp_connections{port="mx"}`:                                        1,
+		`relais_logins_total{result="ok",service="imap"}`:                           1,
+		`relais_logins_total{result="wrong",service="submission"}`:                  0,
+		`relais_timers_fired_total{clock="acknowledge",desk="XA-1",what="overdue"}`: 1,
+		`relais_time_to_acknowledge_seconds_count{kind="PRESERVATION"}`:             1,
+		`relais_relay_attempts_total{result="failed"}`:                              0,
+	} {
+		if got, ok := f.samples[sample]; !ok || got != want {
+			t.Errorf("%s is %v (there: %t), want %v", sample, got, ok, want)
+		}
+	}
+	if age := f.samples[`relais_outbox_oldest_seconds{desk="XA-1"}`]; age < 3590 || age > 3700 {
+		t.Errorf("the oldest outgoing message is %v s old, want an hour", age)
+	}
+}
+
+// Only requests that were received say how long the desk takes.
+func TestAnswersToOurOwnRequestsAreNotOurTime(t *testing.T) {
+	m := metrics.New("1", nil)
+	m.Applied(queue.Record{Events: []request.Event{{Type: request.EvAnswered, Direction: request.Sent, Kind: request.Ping, Since: time.Now(), At: time.Now()}}})
+	if kind, ok := scrape(t, m).kinds["relais_time_to_answer_seconds"]; ok {
+		t.Errorf("counted as %s", kind)
+	}
+}
+
+func TestScrapeWithoutRedisSaysSo(t *testing.T) {
+	m, d := busy(t)
+	d.Queue.Close()
+	d.Client.Close()
+	f := scrape(t, m)
+	if f.kinds["relais_requests_open"] != "" || f.kinds["relais_directory_version"] == "" {
+		t.Error("figures that are not known are given, or known ones are missing")
+	}
+}
