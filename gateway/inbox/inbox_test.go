@@ -11,6 +11,7 @@ import (
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/inbox"
+	"relais.example/gateway/intake"
 	"relais.example/gateway/notice"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
@@ -256,6 +257,23 @@ func TestTidyingUpANoticeClosesNothing(t *testing.T) {
 	refused(t, err, "notices")
 	if s := o.State(ref); s.Status != request.StatusOpen || len(s.Deadlines) == 0 {
 		t.Errorf("request %s with %d clocks", s.Status, len(s.Deadlines))
+	}
+}
+
+func TestTidyingUpAnAcknowledgementClosesNothing(t *testing.T) {
+	o := open(t)
+	ref, opened := o.received(mailbox.Inbox, request.Preservation, false)
+	amy := o.login(desk.Amy)
+	uid := o.put(mailbox.Inbox, ref, intake.KeywordInterim)
+	if _, err := amy.Move(t.Context(), mailbox.Inbox, []uint32{uid}, mailbox.Archive); err != nil {
+		t.Fatal(err)
+	}
+	if s := o.State(ref); s.Status != request.StatusOpen || len(s.Deadlines) == 0 {
+		t.Errorf("request %s with %d clocks", s.Status, len(s.Deadlines))
+	}
+	box, _ := amy.Mailbox(mailbox.Inbox)
+	if _, there := box.Entry(opened); !there {
+		t.Error("the message of the request went along")
 	}
 }
 

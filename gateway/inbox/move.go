@@ -39,6 +39,9 @@ func (a *account) moved(tx *queue.Tx, e mailbox.Entry, from, to string) error {
 	at, by := tx.At(), a.staff.User
 	switch to {
 	case mailbox.Archive:
+		if interim(e) {
+			return nil // tidying up an acknowledgement; the request goes on
+		}
 		return tx.Do(ref, request.Close{At: at, By: by})
 	case mailbox.Inbox, mailbox.Emergency:
 		return a.movedToWork(tx, ref, from, to)
@@ -97,7 +100,7 @@ func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to strin
 		gone[queue.Location{Folder: from, UID: e.UID}] = true
 	}
 	for _, e := range moved {
-		if e.Request == "" || slices.Contains(e.Flags, notice.Keyword) {
+		if e.Request == "" || interim(e) || slices.Contains(e.Flags, notice.Keyword) {
 			continue
 		}
 		places, err := tx.Where(request.Reference(e.Request))
@@ -118,6 +121,10 @@ func (a *account) companions(tx *queue.Tx, moved []mailbox.Entry, from, to strin
 func (a *account) isNotice(at queue.Location) bool {
 	return slices.ContainsFunc(a.entries(at.Folder, []uint32{at.UID}), func(e mailbox.Entry) bool { return slices.Contains(e.Flags, notice.Keyword) })
 }
+
+// interim reports whether the message is an answer that does not end our
+// request.
+func interim(e mailbox.Entry) bool { return slices.Contains(e.Flags, intake.KeywordInterim) }
 
 // movedNotice is for what the gateway says about a request. Tidying it up does
 // nothing to the request.

@@ -260,7 +260,7 @@ func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome,
 	if err := a.store(ctx, v, plan); err != nil {
 		return smtpd.Outcome{}, v, err
 	}
-	ref, err := a.commit(ctx, v, plan, once, envelope)
+	err = a.commit(ctx, v, plan, once, envelope)
 	var seen *queue.SeenError
 	if errors.As(err, &seen) { // the same message arrived twice at the same moment
 		return a.again(seen.Value, envelope)
@@ -268,9 +268,14 @@ func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome,
 	if err != nil {
 		return smtpd.Outcome{}, v, err
 	}
-	text := strings.TrimSpace(fmt.Sprintf("%s received", ref))
+	var names []string
+	for _, r := range plan.refs() {
+		names = append(names, string(r))
+	}
+	refs := strings.Join(names, " and ")
+	text := strings.TrimSpace(refs + " received")
 	if v.Action == verdict.Quarantine {
-		text = fmt.Sprintf("%s held for a person to look at (%s: %s)", ref, v.Reason, verdict.Of(v.Reason).Text)
+		text = fmt.Sprintf("%s held for a person to look at (%s: %s)", refs, v.Reason, verdict.Of(v.Reason).Text)
 	}
 	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: text}, v, nil
 }

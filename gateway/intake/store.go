@@ -35,7 +35,7 @@ func (a *arrival) store(ctx context.Context, v verdict.Verdict, p plan) error {
 }
 
 // commit makes the message part of the desk's history.
-func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, envelope string) (request.Reference, error) {
+func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, envelope string) error {
 	refs := p.refs()
 	original := p.views["original"].item
 	_, err := a.queue.Commit(ctx, func(tx *queue.Tx) error {
@@ -75,15 +75,26 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 				Received: a.at, Flags: a.keywords(v, p, ref), Request: string(ref),
 			})
 		}
-		if v.Action == verdict.Accept && a.desk.Acknowledge && len(p.open) > 0 && p.open[0].command.Kind != request.Ping && !a.automatic() {
-			tx.Out(queue.Out{
-				Op: queue.OutQueue, ID: queue.NewID(), To: a.peer.ID, Request: refs[0],
-				Purpose: queue.PurposeAck, Code: request.CodeAckReceived, Since: a.at, At: a.at,
-			})
+		if v.Action == verdict.Accept && a.desk.Acknowledge && !a.automatic() {
+			a.acknowledge(tx, p)
 		}
 		return nil
 	})
-	return refs[0], err
+	return err
+}
+
+// acknowledge queues an acknowledgement of each request that the message
+// opens: each has its own reference and its own clock.
+func (a *arrival) acknowledge(tx *queue.Tx, p plan) {
+	for _, o := range p.open {
+		if o.command.Kind == request.Ping {
+			continue // a person, or nobody, answers a test
+		}
+		tx.Out(queue.Out{
+			Op: queue.OutQueue, ID: queue.NewID(), To: a.peer.ID, Request: o.command.Ref,
+			Purpose: queue.PurposeAck, Code: request.CodeAckReceived, Since: a.at, At: a.at,
+		})
+	}
 }
 
 func (a *arrival) messageID() string {
@@ -99,6 +110,7 @@ const (
 	KeywordEmergency = "$Emergency"
 	KeywordDueSoon   = "$DueSoon"
 	KeywordOverdue   = "$Overdue"
+	KeywordInterim   = "$Interim" // an answer that does not end the request, such as an acknowledgement
 	KeywordKind      = "$Kind-"
 	KeywordVerdict   = "$Verdict-"
 )
@@ -112,6 +124,9 @@ func (a *arrival) keywords(v verdict.Verdict, p plan, ref request.Reference) []s
 	switch {
 	case p.attach != nil:
 		out = append(out, KeywordKind+string(p.attach.command.Kind))
+		if c := p.attach.command; c.Kind == request.Response && c.Code != "" && !c.Final {
+			out = append(out, KeywordInterim)
+		}
 	case i >= 0:
 		out = append(out, KeywordKind+string(p.open[i].command.Kind))
 	}

@@ -93,7 +93,10 @@ func decodeQuotedPrintable(body []byte) []byte {
 	out := make([]byte, 0, len(body))
 	for len(body) > 0 {
 		n := lineLen(body)
-		line := bytes.TrimRight(body[:n], " \t\r\n")
+		line := body[:n]
+		for len(line) > 0 && isSpace(line[len(line)-1]) { // added on the way, or the line's end
+			line = line[:len(line)-1]
+		}
 		ending := body[len(line):n]
 		body = body[n:]
 		soft := bytes.HasSuffix(line, []byte("="))
@@ -111,6 +114,8 @@ func decodeQuotedPrintable(body []byte) []byte {
 	}
 	return out
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // appendEscaped appends line with every "=E9" replaced by its byte.
 func appendEscaped(out, line []byte) []byte {

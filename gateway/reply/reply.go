@@ -298,6 +298,9 @@ func (l *letter) findThread(ctx context.Context) error {
 // parent finds the request that the message answers: the reference in the
 // subject is what a person sees and counts first, then the thread.
 func (l *letter) parent(ctx context.Context) (request.State, bool, error) {
+	if typo := request.Mistyped(l.fields["subject"], l.desk.ID); typo != "" {
+		return request.State{}, false, refuse("5.5.4", "%s in the subject is mistyped: its last character does not fit; copy the reference from the message you answer", typo)
+	}
 	candidates := request.FindReferences(l.fields["subject"], 5)
 	quoted := len(candidates)
 	for _, t := range slices.Backward(l.thread) {

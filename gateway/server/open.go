@@ -344,7 +344,7 @@ func (s *Server) openPorts(in *intake.Intake, out *reply.Reply, store *inbox.Sto
 	}
 	s.imap = imapd.New(imapd.Options{
 		Store: store, TLS: s.certificate.config(), Log: s.log, Observe: s.metrics.IMAP(),
-		Keyword:         imapd.ReserveKeywords("$Verdict-", "$Kind-", intake.KeywordEmergency, intake.KeywordDueSoon, intake.KeywordOverdue, "$Notice", "$Undelivered"),
+		Keyword:         imapd.ReserveKeywords("$Verdict-", "$Kind-", intake.KeywordEmergency, intake.KeywordDueSoon, intake.KeywordOverdue, intake.KeywordInterim, "$Notice", "$Undelivered"),
 		MaxMessageBytes: l.MessageSize, MaxConnections: l.Connections, MaxConnectionsPerIP: l.ConnectionsPerIP,
 	})
 	return nil

@@ -66,9 +66,10 @@ func TestReplayGoesOnWhereAnotherGatewayStopped(t *testing.T) {
 	if err := d.q.client.FlushAll(ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// The other gateway puts back four records and dies. This one had seen an
-	// empty Redis before.
+	// The other gateway puts back four records and dies. This one had looked
+	// when there was one.
 	theirs := map[request.Reference]request.State{}
+	var first string
 	err = d.q.journal.Each(func(e journal.Entry) error {
 		if e.Seq > 4 {
 			return nil
@@ -77,13 +78,16 @@ func TestReplayGoesOnWhereAnotherGatewayStopped(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if e.Seq == 1 {
+			first = r.ID
+		}
 		_, _, err = d.putBack(ctx, e, r, theirs)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.replay(ctx, 0, ""); err != nil {
+	if err := d.replay(ctx, 1, first); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := d.State(ctx, ref); err != nil || got.Version != want.Version || got.Owner != want.Owner {

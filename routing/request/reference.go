@@ -52,6 +52,17 @@ func FindReferences(text string, limit int) []Reference {
 	return out
 }
 
+// Mistyped returns the first thing in text that has the form of a reference
+// given by that contact point but not its check character, or "".
+func Mistyped(text, contactPoint string) string {
+	for _, m := range referencePattern.FindAllString(strings.ToUpper(text), 20) {
+		if _, err := ParseReference(m); err != nil && Reference(m).ContactPoint() == contactPoint {
+			return m
+		}
+	}
+	return ""
+}
+
 // ContactPoint returns the identifier of the contact point that gave the
 // reference.
 func (r Reference) ContactPoint() string {

@@ -207,3 +207,26 @@ func FuzzParseReference(f *testing.F) {
 		}
 	})
 }
+
+func TestMistypedReferenceOfOursIsNoticed(t *testing.T) {
+	good := string(NewReference("XA-1", 2026, 99))
+	wrong := good[:len(good)-1] + "?"
+	for c := range strings.SplitSeq("0 1 2 3 4 5 6 7 8 9 A B", " ") {
+		if !strings.HasSuffix(good, c) {
+			wrong = good[:len(good)-1] + c
+		}
+	}
+	for _, tt := range []struct{ subject, want string }{
+		{"Re: [" + good + "] logs", ""},
+		{"Re: [" + wrong + "] logs", wrong},
+		{"Re: [" + wrong + "] logs, of another contact point", wrong},
+		{"no reference at all", ""},
+	} {
+		if got := Mistyped(tt.subject, "XA-1"); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.subject, got, tt.want)
+		}
+	}
+	if got := Mistyped("Re: ["+wrong+"]", "XB-1"); got != "" {
+		t.Errorf("a reference of another contact point: %q, want nothing", got)
+	}
+}
