@@ -114,7 +114,8 @@ type running struct {
 	*desk.Desk
 	t       *testing.T
 	relay   *relay.Relay
-	written int // acknowledgements written
+	folder  string // where the message of the request is
+	written int    // acknowledgements written
 	mu      sync.Mutex
 	results []string
 	stop    func() // waits until it has stopped
@@ -123,7 +124,7 @@ type running struct {
 func run(t *testing.T, h *hop, change ...func(*relay.Options)) *running {
 	t.Helper()
 	d := desk.Open(t)
-	r := &running{Desk: d, t: t}
+	r := &running{Desk: d, t: t, folder: mailbox.Inbox}
 	o := relay.Options{
 		Helo: desk.Hostname, Desks: []string{"XA-1", "XC-1"}, Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Clocks: d.Clocks,
 		NextHops: map[string]smtpout.Hop{"XB-1": h.next()}, Smarthost: &smtpout.Hop{Host: "127.0.0.1", Port: 1, TLS: smtpout.TLSPolicy{Security: smtpout.None}},
@@ -168,7 +169,7 @@ func (r *running) queue(s request.Open, n int, change func(*queue.Out), commands
 	s.Ref, s.Peer = request.NewReference("XA-1", 2026, 1), "XB-1"
 	r.Commit(func(tx *queue.Tx) error {
 		s.At, s.Out = tx.At(), "out0"
-		tx.Mail(queue.Mail{Op: queue.MailAdd, Folder: mailbox.Inbox, Item: names[0], Size: 1, Received: tx.At(), Request: string(s.Ref)})
+		tx.Mail(queue.Mail{Op: queue.MailAdd, Folder: r.folder, Item: names[0], Size: 1, Received: tx.At(), Request: string(s.Ref)})
 		if err := tx.Open(s); err != nil {
 			return err
 		}
@@ -267,11 +268,8 @@ func TestGivenUpMessageIsPutBeforeTheStaff(t *testing.T) {
 				changes = append(changes, change)
 			}
 			r := run(t, h, changes...)
-			ref := r.queue(preservation, 1, func(o *queue.Out) { o.Code = "NEED_INFO"; o.Purpose = queue.PurposeMessage }, answered("NEED_INFO"),
-				func(tx *queue.Tx, _ string) request.Command {
-					tx.Move(queue.Location{Folder: mailbox.Inbox, UID: 1}, mailbox.Waiting)
-					return request.Wait{At: tx.At(), By: "x"}
-				})
+			r.folder = mailbox.Waiting
+			ref := r.queue(preservation, 1, func(o *queue.Out) { o.Code, o.Purpose = "NEED_INFO", queue.PurposeMessage }, answered("NEED_INFO"))
 			r.Wait("giving up", func() bool { return r.observed("failed") })
 			if s := r.State(ref); s.Status != request.StatusOpen || s.Pending != "" {
 				t.Errorf("request %+v: a question that did not arrive leaves it open", s)

@@ -28,7 +28,7 @@ func TestTwoThingsAskedOpenTwoLinkedRequests(t *testing.T) {
 	if s := g.Request(reference(second)); string(s.Parent) != reference(first) || s.Kind != request.StoredDataMLA {
 		t.Errorf("the second is %+v", s)
 	}
-	waitMails(t, g, 1) // one message, one acknowledgement
+	waitMails(t, g, 2) // each request has its reference and its clock, and so its acknowledgement
 	// Each is closed by itself.
 	if err := olga.MoveTo(second, "Archive"); err != nil {
 		t.Fatal(err)
