@@ -154,7 +154,7 @@ func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
 // open finds out what the message is. OK means that a.message is set.
 func (a *arrival) open() verdict.Reason {
 	head, _, _ := bytes.Cut(a.inbound.Raw, []byte("\r\n\r\n"))
-	if looped(head, a.in.o.Hostname) {
+	if looped(head) {
 		return verdict.MailLoop
 	}
 	m, err := pgpmime.Open(a.inbound.Raw, pgpmime.Options{
@@ -179,18 +179,11 @@ func (a *arrival) open() verdict.Reason {
 const maxReceived = 100
 
 // looped reports whether the header shows that the message goes in circles.
-func looped(head []byte, hostname string) bool {
+func looped(head []byte) bool {
 	received := 0
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			continue
-		}
-		switch {
-		case bytes.EqualFold(name, []byte("Received")):
+		if name, _, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(name, []byte("Received")) {
 			received++
-		case bytes.EqualFold(name, []byte("X-Relais-Loop")) && strings.TrimSpace(string(value)) == hostname+" returned":
-			return true
 		}
 	}
 	return received > maxReceived

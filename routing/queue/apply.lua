@@ -113,8 +113,12 @@ while ARGV[i] do
   i = i + 1 + arity[op]
 end
 
-if #stopped > 0 then redis.call('ZREM', prefix .. 'timers', unpack(stopped)) end
-if #armed > 0 then redis.call('ZADD', prefix .. 'timers', unpack(armed)) end
+for i = 1, #stopped, 1000 do -- unpack takes a few thousand at most
+  redis.call('ZREM', prefix .. 'timers', unpack(stopped, i, math.min(i + 999, #stopped)))
+end
+for i = 1, #armed, 1000 do
+  redis.call('ZADD', prefix .. 'timers', unpack(armed, i, math.min(i + 999, #armed)))
+end
 
 seq = seq + 1
 local joined = table.concat(uids, ',')

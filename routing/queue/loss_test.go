@@ -357,3 +357,41 @@ func TestReplayGetsPastNamesThatHaveExpired(t *testing.T) {
 		}
 	})
 }
+
+// A commit may stop and start thousands of timers at once.
+func TestManyTimersInOneCommit(t *testing.T) {
+	backends(t, func(t *testing.T, client redis.UniversalClient) {
+		q := openQueue(t, client, t.TempDir())
+		defer q.Close()
+		d := desk(t, q, "XA-1")
+		const requests, timers = 100, 100
+		var clock request.Deadline
+		clock.Clock, clock.At, clock.StopsOn = "c", due, "closed"
+		for i := range timers {
+			clock.Timers = append(clock.Timers, request.Timer{What: request.TimerRemind, At: due.Add(time.Duration(-i) * time.Second)})
+		}
+		each := func(do func(tx *queue.Tx, ref request.Reference) error) {
+			t.Helper()
+			if _, err := d.Commit(t.Context(), func(tx *queue.Tx) error {
+				for n := range uint64(requests) {
+					if err := do(tx, request.NewReference("XA-1", 2026, n+1)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		each(func(tx *queue.Tx, ref request.Reference) error {
+			return tx.Open(request.Open{Ref: ref, At: tx.At(), Direction: request.Received, Kind: request.Ping, Peer: "XB-1", Message: "m", Deadlines: []request.Deadline{clock}})
+		})
+		if n := client.ZCard(t.Context(), "relais:{XA-1}:timers").Val(); n != requests*timers {
+			t.Errorf("%d timers, want %d", n, requests*timers)
+		}
+		each(func(tx *queue.Tx, ref request.Reference) error { return tx.Do(ref, request.Close{At: tx.At(), By: "amy"}) })
+		if n := client.ZCard(t.Context(), "relais:{XA-1}:timers").Val(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+	})
+}

@@ -65,7 +65,7 @@ const (
 	BadStructure    Reason = "bad-structure"     // not a well-formed PGP/MIME or inline message
 	BadLineEndings  Reason = "bad-line-endings"  // bare CR, bare LF or NUL
 	OverLimits      Reason = "over-limits"       // size, depth, number of parts or of header bytes
-	MailLoop        Reason = "mail-loop"         // too many Received headers, or our own loop mark
+	MailLoop        Reason = "mail-loop"         // too many Received headers
 	Automatic       Reason = "automatic"         // unsigned machine mail that matches nothing we sent
 )
 
@@ -110,7 +110,7 @@ var entries = []Entry{
 	{BadStructure, Reject, 550, "5.6.0", "the structure of the message is not valid", "not a well-formed PGP/MIME (RFC 3156) or inline message", true},
 	{BadLineEndings, Reject, 550, "5.6.0", "bare CR, bare LF or NUL in the message", "line endings that other programs read differently (SMTP smuggling)", true},
 	{OverLimits, Reject, 552, "5.3.4", "the message exceeds a limit of size, depth or parts", "size, decompressed size, MIME depth, parts or header bytes above the limit", true},
-	{MailLoop, Reject, 554, "5.4.6", "mail loop", "too many Received headers, or the message carries our own loop mark", true},
+	{MailLoop, Reject, 554, "5.4.6", "mail loop", "too many Received headers: the message goes in circles", true},
 	{Automatic, Reject, 550, "5.7.1", "automatic mail is not accepted here", "unsigned machine mail that matches nothing this gateway sent", true},
 }
 

@@ -230,9 +230,6 @@ func formRows() []row {
 		{"too many hops", verdict.MailLoop, message(prosecutor, func(s *stage) []byte {
 			return append([]byte(strings.Repeat("Received: from a.example by b.example; Mon, 23 Nov 2026 10:00:00 +0000\r\n", 101)), s.asXB2(pgpmime.Draft{})...)
 		})},
-		{"our own loop mark", verdict.MailLoop, message(prosecutor, func(s *stage) []byte {
-			return append([]byte("X-Relais-Loop: localhost returned\r\n"), s.asXB2(pgpmime.Draft{})...)
-		})},
 		{"an automatic answer", verdict.Automatic, message(prosecutor, func(*stage) []byte { return clear([2]string{"Auto-Submitted", "auto-replied"}) })},
 		{"a bounce", verdict.Automatic, message("", func(*stage) []byte { return clear() })},
 	}
