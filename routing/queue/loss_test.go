@@ -389,7 +389,9 @@ func TestManyTimersInOneCommit(t *testing.T) {
 		if n := client.ZCard(t.Context(), "relais:{XA-1}:timers").Val(); n != requests*timers {
 			t.Errorf("%d timers, want %d", n, requests*timers)
 		}
-		each(func(tx *queue.Tx, ref request.Reference) error { return tx.Do(ref, request.Close{At: tx.At(), By: "amy"}) })
+		each(func(tx *queue.Tx, ref request.Reference) error {
+			return tx.Do(ref, request.Close{At: tx.At(), By: "amy"})
+		})
 		if n := client.ZCard(t.Context(), "relais:{XA-1}:timers").Val(); n != 0 {
 			t.Errorf("%d timers are left", n)
 		}
