@@ -39,8 +39,8 @@ clients: tools ## real mail clients and gpg against the gateway
 soak: tools ## overload for a long time, with bounded memory
 	scripts/only.sh -count=$(COUNT) -timeout 120m -run 'Soak|Overload|Bounded'
 
-fuzz: ## every fuzz target for FUZZTIME (10s)
-	scripts/fuzz.sh $(FUZZTIME)
+fuzz: ## every fuzz target, or those named like FUZZ, for FUZZTIME (10s) each
+	scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 bench: build ## messages per second, and what they cost
 	./bin/relais bench

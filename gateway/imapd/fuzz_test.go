@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"relais.example/test/pipe"
 )
 
 // FuzzCommands sends anything after LOGIN. The server must neither panic nor
@@ -26,11 +27,18 @@ func FuzzCommands(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	r := newRig(f, func(o *Options) { o.MaxMessageBytes = 1 << 20 })
+	l := pipe.Listen()
+	served := make(chan error, 1)
+	go func() { served <- r.server.ServeTLS(l) }()
+	f.Cleanup(func() {
+		l.Close()
+		<-served
+	})
 	f.Fuzz(func(t *testing.T, commands []byte) {
 		if entries, _ := r.boxes["INBOX"].Snapshot(); len(entries) < 3 {
 			r.deliver("INBOX", simple)
 		}
-		raw, err := net.Dial("tcp", r.tls)
+		raw, ended, err := l.Dial()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,6 +53,7 @@ func FuzzCommands(f *testing.F) {
 		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Fatal("the server hangs")
 		}
+		<-ended
 		if n := r.observed.get("panic"); n > 0 {
 			t.Fatal("the server panicked")
 		}
