@@ -26,7 +26,7 @@ type Store struct {
 	Queue    *queue.Queue
 	Vault    *vault.Vault
 	Clocks   *deadline.Clocks
-	Login    func(result string) // told "ok", "wrong", "throttled" or "busy"
+	Login    func(result, remote string) // told "ok", "wrong", "throttled" or "busy", and the peer's address
 }
 
 // Authenticate implements [imapd.Store].
@@ -35,17 +35,17 @@ func (s *Store) Authenticate(ctx context.Context, user, password, remote string)
 	var throttled *accounts.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
-		s.Login("throttled")
+		s.Login("throttled", remote)
 		return nil, &imapd.Refused{Code: imap.ResponseCodeLimit, Text: throttled.Error()}
 	case errors.Is(err, accounts.ErrLogin):
-		s.Login("wrong")
+		s.Login("wrong", remote)
 		return nil, imapd.ErrBadCredentials
 	case err != nil:
-		s.Login("busy")
+		s.Login("busy", remote)
 		return nil, err
 	}
 	if !a.Role.MayRead() {
-		s.Login("wrong")
+		s.Login("wrong", remote)
 		return nil, &imapd.Refused{Code: imap.ResponseCodeAuthorizationFailed, Text: fmt.Sprintf("the role %s may not read messages", a.Role)}
 	}
 	desk, ok := s.Queue.Desk(a.Desk)
@@ -55,7 +55,7 @@ func (s *Store) Authenticate(ctx context.Context, user, password, remote string)
 	if _, ok := desk.Mailbox(mailbox.Inbox); !ok {
 		return nil, fmt.Errorf("desk %s was not reached yet", a.Desk)
 	}
-	s.Login("ok")
+	s.Login("ok", remote)
 	return &account{store: s, desk: desk, staff: a}, nil
 }
 

@@ -32,7 +32,7 @@ func open(t *testing.T) *office {
 	t.Helper()
 	d := desk.Open(t)
 	o := &office{Desk: d, t: t}
-	o.store = &inbox.Store{Accounts: d.Accounts, Queue: d.Queue, Vault: d.Vault, Clocks: d.Clocks, Login: func(r string) { o.counted = append(o.counted, r) }}
+	o.store = &inbox.Store{Accounts: d.Accounts, Queue: d.Queue, Vault: d.Vault, Clocks: d.Clocks, Login: func(r, _ string) { o.counted = append(o.counted, r) }}
 	return o
 }
 

@@ -44,7 +44,7 @@ type Options struct {
 	Clocks     *deadline.Clocks
 	Keys       pgp.Policy
 	Log        *slog.Logger
-	Login      func(result string) // told "ok", "wrong", "throttled" or "busy"
+	Login      func(result, remote string) // told "ok", "wrong", "throttled" or "busy", and the peer's address
 }
 
 // Reply is the submission side of the gateway; it implements
@@ -60,7 +60,7 @@ func New(o Options) *Reply {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Login == nil {
-		o.Login = func(string) {}
+		o.Login = func(string, string) {}
 	}
 	r := &Reply{o: o, desks: map[string]Desk{}}
 	for _, d := range o.Desks {
@@ -75,16 +75,16 @@ func (r *Reply) Authenticate(ctx context.Context, user, password, remote string)
 	var throttled *accounts.ThrottledError
 	switch {
 	case err == nil:
-		r.o.Login("ok")
+		r.o.Login("ok", remote)
 		return a, nil
 	case errors.As(err, &throttled):
-		r.o.Login("throttled")
+		r.o.Login("throttled", remote)
 		return nil, fmt.Errorf("%w: %w", smtpd.ErrTemporary, err)
 	case errors.Is(err, accounts.ErrBusy):
-		r.o.Login("busy")
+		r.o.Login("busy", remote)
 		return nil, fmt.Errorf("%w: %w", smtpd.ErrTemporary, err)
 	}
-	r.o.Login("wrong")
+	r.o.Login("wrong", remote)
 	return nil, err
 }
 

@@ -340,7 +340,7 @@ func TestAccountThatWasRemovedCannotSendOn(t *testing.T) {
 func TestLoginsAreCounted(t *testing.T) {
 	d := desk.Open(t)
 	var counted []string
-	r := reply.New(reply.Options{Accounts: d.Accounts, Login: func(result string) { counted = append(counted, result) }})
+	r := reply.New(reply.Options{Accounts: d.Accounts, Login: func(result, _ string) { counted = append(counted, result) }})
 	if _, err := r.Authenticate(t.Context(), desk.Amy, desk.Password, "192.0.2.1"); err != nil {
 		t.Error(err)
 	}

@@ -86,13 +86,26 @@ func (s *Server) open(version string) error {
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.metrics.Login("submission"),
+		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"),
 	})
 	if err := s.openRelay(out, notices, clocks, desks); err != nil {
 		return err
 	}
-	store := &inbox.Store{Accounts: s.accounts, Queue: s.queue, Vault: s.vault, Clocks: clocks, Login: s.metrics.Login("imap")}
+	store := &inbox.Store{Accounts: s.accounts, Queue: s.queue, Vault: s.vault, Clocks: clocks, Login: s.login("imap")}
 	return s.openPorts(in, out, store)
+}
+
+// login returns what is told of each login of one service. Those that fail are
+// logged with the address, so that a tool that blocks addresses can read them;
+// the name is not: it may be a password typed into the wrong field.
+func (s *Server) login(service string) func(result, remote string) {
+	count := s.metrics.Login(service)
+	return func(result, remote string) {
+		count(result)
+		if result != "ok" {
+			s.log.Warn("login failed", "service", service, "result", result, "remote", remote)
+		}
+	}
 }
 
 func deskIDs(c *config.Config) []string {
