@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,11 @@ func (d *Desk) reconcile(ctx context.Context) error {
 
 // replay puts the records after seq back into Redis.
 func (d *Desk) replay(ctx context.Context, seq uint64, id string) error {
-	d.q.o.Log.Warn("Redis lacks records that the journal holds; putting them back", "desk", d.id, "redis", seq, "journal", d.Applied())
+	level := slog.LevelWarn
+	if d.q.o.Embedded { // it begins empty at each start
+		level = slog.LevelDebug
+	}
+	d.q.o.Log.Log(ctx, level, "Redis lacks records that the journal holds; putting them back", "desk", d.id, "redis", seq, "journal", d.Applied())
 	states := map[request.Reference]request.State{}
 	n := 0
 	have := seq // what is in Redis, put there by us or by another gateway
