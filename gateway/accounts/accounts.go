@@ -12,10 +12,11 @@ const (
 	Supervisor Role = "supervisor" // officer who also releases from quarantine
 	Auditor    Role = "auditor"    // sees what happened, never content
 	Admin      Role = "admin"      // runs the gateway, never sees content
+	Peer       Role = "peer"       // a gateway that fetches the Directory, and nothing else
 )
 
 // Roles lists every Role.
-func Roles() []Role { return []Role{Officer, Supervisor, Auditor, Admin} }
+func Roles() []Role { return []Role{Officer, Supervisor, Auditor, Admin, Peer} }
 
 // MayRead reports whether the role may see the content of messages.
 func (r Role) MayRead() bool { return r == Officer || r == Supervisor }
@@ -25,6 +26,17 @@ func (r Role) MayAnswer() bool { return r == Officer || r == Supervisor }
 
 // MayRelease reports whether the role may release a message from quarantine.
 func (r Role) MayRelease() bool { return r == Supervisor }
+
+// MaySearch reports whether the role may search the Directory.
+func (r Role) MaySearch() bool { return r != Peer }
+
+// MaySeeReach reports whether the role may see how contact points are reached:
+// telephones, addresses, certificates.
+func (r Role) MaySeeReach() bool { return r == Officer || r == Supervisor }
+
+// MayFetchDirectory reports whether the role may have the whole signed
+// Directory.
+func (r Role) MayFetchDirectory() bool { return r == Peer || r == Officer || r == Supervisor }
 
 // Account is one person of one desk, as listed in staff.yaml.
 type Account struct {
