@@ -101,7 +101,7 @@ type demo struct {
 
 // build writes an installation with two Parties.
 func (d *demo) build() error {
-	ports, err := freePorts(7)
+	ports, err := freePorts(8)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (d *demo) build() error {
 	}
 	in := setup.Installation{
 		Hostname: "localhost", Algorithm: d.algorithm, RedisURL: d.redis, Quiet: d.quiet, More: d.more, Retry: []string{"2s", "10s", "1m"}, Desks: []string{"XA-1", "XB-1"},
-		Listen: map[string]string{"mx": at(0), "submission": at(1), "submissions": at(2), "imap": at(3), "imaps": at(4), "http": at(5)},
+		Listen: map[string]string{"mx": at(0), "submission": at(1), "submissions": at(2), "imap": at(3), "imaps": at(4), "http": at(5), "https": at(7)},
 		Parties: []directory.Party{
 			{Code: "XA", Names: map[string]string{"en": "Alphaland", "fr": "Alphalande"}, ContactPoints: []directory.ContactPoint{{
 				ID: "XA-1", Role: directory.Police, Institution: "Alphaland National Cybercrime Unit",
@@ -251,8 +251,9 @@ As a contact point without Relais (your mail program must sign and encrypt):
   encrypt to            %[10]s
   answers arrive in     %[11]s
 
+The Directory among your contacts (CardDAV, same user names): https://%[14]s/
 Metrics: http://%[12]s/metrics     Log: %[13]s
 `, imaps, imap, smtps, smtp, d.in.Passwords["alice"], d.in.Passwords["bob"], filepath.Join(d.dir, "tls", "ca.pem"), mx,
 		filepath.Join(d.dir, "keys", "XB-2.asc"), filepath.Join(d.dir, "keys", "XA-1-public.asc"), d.other.dir,
-		d.c.Listen.HTTP, filepath.Join(d.dir, "relais.log"))
+		d.c.Listen.HTTP, filepath.Join(d.dir, "relais.log"), d.c.Listen.HTTPS)
 }

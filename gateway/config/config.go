@@ -58,6 +58,7 @@ type Listen struct {
 	Submissions string `yaml:"submissions" is:"listen" default:":465" doc:"SMTP from staff with TLS from the first byte and login (RFC 8314)."`
 	IMAP        string `yaml:"imap" is:"listen" default:":143" doc:"IMAP for staff; login only after STARTTLS."`
 	IMAPS       string `yaml:"imaps" is:"listen" default:":993" doc:"IMAP for staff with TLS from the first byte (RFC 8314)."`
+	HTTPS       string `yaml:"https" is:"listen" default:"" example:":443" doc:"The Directory for staff: API and address book (CardDAV), with login. Empty: off."`
 	HTTP        string `yaml:"http" is:"listen" default:"127.0.0.1:9465" doc:"/metrics, /healthz and /readyz, in clear and without login: keep it on a local or internal address."`
 }
 

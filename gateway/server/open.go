@@ -77,7 +77,7 @@ func (s *Server) open(version string) error {
 	notices := &notice.Writer{Hostname: c.Hostname, Vault: s.vault}
 	s.timers = timers.Options{Queue: s.queue, Notices: notices, Every: time.Second, Log: s.log, Observe: s.metrics.Timer}
 	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, RedisUp: func() bool { return s.queue.Ready() == nil }})
-	s.http = s.serveHTTP()
+	s.http, s.https = s.serveHTTP(), s.serveHTTPS()
 
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{

@@ -46,7 +46,7 @@ type Server struct {
 
 	mx, submission *smtpd.Server
 	imap           *imapd.Server
-	http           *http.Server
+	http, https    *http.Server
 	certificate    *certificate
 	listeners      map[string]net.Listener
 }
@@ -68,7 +68,7 @@ func New(c *config.Config, version string, log *slog.Logger) (*Server, error) {
 }
 
 // Addr returns the address that a service is bound to: mx, submission,
-// submissions, imap, imaps or http; "" if it is off.
+// submissions, imap, imaps, https or http; "" if it is off.
 func (s *Server) Addr(service string) string {
 	if l := s.listeners[service]; l != nil {
 		return l.Addr().String()
@@ -80,7 +80,7 @@ func (s *Server) listen() error {
 	l := s.c.Listen
 	for _, one := range []struct{ service, address string }{
 		{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions},
-		{"imap", l.IMAP}, {"imaps", l.IMAPS}, {"http", l.HTTP},
+		{"imap", l.IMAP}, {"imaps", l.IMAPS}, {"https", l.HTTPS}, {"http", l.HTTP},
 	} {
 		if one.address == "" {
 			continue
@@ -117,6 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 	serve("submissions", s.submission.ServeTLS)
 	serve("imap", s.imap.Serve)
 	serve("imaps", s.imap.ServeTLS)
+	serve("https", func(l net.Listener) error { return s.https.ServeTLS(l, "", "") })
 	serve("http", s.http.Serve)
 	wg.Go(func() { s.relay.Load().Run(ctx) })
 	wg.Go(func() { timers.Run(ctx, s.timers) })
@@ -129,6 +130,7 @@ func (s *Server) Run(ctx context.Context) error {
 	shut.Go(func() { s.mx.Shutdown(stopCtx) })
 	shut.Go(func() { s.submission.Shutdown(stopCtx) })
 	shut.Go(func() { s.imap.Shutdown(stopCtx) })
+	shut.Go(func() { s.https.Shutdown(stopCtx) })
 	shut.Go(func() { s.http.Shutdown(stopCtx) })
 	shut.Wait()
 	wg.Wait()

@@ -54,7 +54,8 @@ var (
 type Vault struct {
 	dir     string
 	master  cipher.AEAD
-	naming  []byte // key for Name
+	sealing cipher.AEAD // of short texts outside the vault
+	naming  []byte      // key for Name
 	observe func(time.Duration)
 
 	mu       sync.Mutex
@@ -79,11 +80,19 @@ func Open(dir string, key []byte, observe func(time.Duration)) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deriving vault key: %w", err)
 	}
+	sealKey, err := hkdf.Key(sha256.New, key, nil, "relais vault texts v1", KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("deriving vault key: %w", err)
+	}
 	master, err := newAEAD(wrapKey)
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{dir: dir, master: master, naming: naming, observe: observe, segments: map[int]*journal.File{}}
+	sealing, err := newAEAD(sealKey)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{dir: dir, master: master, sealing: sealing, naming: naming, observe: observe, segments: map[int]*journal.File{}}
 	v.sweep()
 	if err := v.checkKey(); err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type Record struct {
 	Thread []Thread        `json:"thread,omitempty"`
 	Number *Number         `json:"number,omitempty"`
 	Refuse *Refusal        `json:"refuse,omitempty"` // local note: a message was rejected
+	Look   *Look           `json:"look,omitempty"`   // local note: somebody looked at the Directory
 	// Validity is set on the first record of a desk: the UIDVALIDITY of its
 	// folders.
 	Validity uint32 `json:"validity,omitempty"`
@@ -113,9 +114,17 @@ type Refusal struct {
 	Remote string `json:"remote,omitempty"` // IP address of the SMTP client
 }
 
+// Look is what the journal keeps of an access to the Directory.
+type Look struct {
+	What    string `json:"what"`
+	Query   string `json:"query,omitempty"` // sealed with the vault key
+	Results int    `json:"results"`         // entries shown
+	Remote  string `json:"remote,omitempty"`
+}
+
 // empty reports whether the record would change nothing.
 func (r Record) empty() bool {
-	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Validity == 0
+	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Look == nil && r.Validity == 0
 }
 
 // change is a request before and after a record.

@@ -44,7 +44,7 @@ type Gateway struct {
 	t       testing.TB
 	Dir     string
 	Written *setup.Written
-	Listen  map[string]string // address by service: mx, submission, submissions, imap, imaps, http
+	Listen  map[string]string // address by service: mx, submission, submissions, imap, imaps, http, https
 	Sink    *Sink             // mail server of XB-2 and XC-1
 	TLS     *tls.Config       // trusts the gateway's certificate
 
@@ -57,9 +57,9 @@ type Gateway struct {
 // New writes an installation and starts its Sink.
 func New(t testing.TB, o Options) *Gateway {
 	t.Helper()
-	at := freePorts(t, 7)
+	at := freePorts(t, 8)
 	g := &Gateway{t: t, Dir: filepath.Join(t.TempDir(), "relais"), redis: o.Redis, secrets: standingSecrets()}
-	g.Listen = map[string]string{"mx": at[0], "submission": at[1], "submissions": at[2], "imap": at[3], "imaps": at[4], "http": at[5]}
+	g.Listen = map[string]string{"mx": at[0], "submission": at[1], "submissions": at[2], "imap": at[3], "imaps": at[4], "http": at[5], "https": at[7]}
 	if o.Retry == nil {
 		o.Retry = []string{"1s"}
 	}
