@@ -66,7 +66,7 @@ func staffAdd(path *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&a.Desk, "desk", "", "contact point the person works for, such as XA-1")
-	cmd.Flags().StringVar(&role, "role", string(accounts.Officer), "officer, supervisor, auditor or admin")
+	cmd.Flags().StringVar(&role, "role", string(accounts.Officer), "officer, supervisor, auditor, admin or peer")
 	cmd.Flags().StringVar(&a.Name, "name", "", "name shown to colleagues (default: USER)")
 	cmd.Flags().StringVar(&a.Address, "address", "", "mail address of the person")
 	addPasswordFlag(cmd, &passwordFile)

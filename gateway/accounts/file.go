@@ -110,7 +110,7 @@ func (a Account) problems() []error {
 		wrong("desk %q is not the identifier of a contact point; use e.g. XA-1", a.Desk)
 	}
 	if !slices.Contains(Roles(), a.Role) {
-		wrong("role %q is unknown; use officer, supervisor, auditor or admin", a.Role)
+		wrong("role %q is unknown; use officer, supervisor, auditor, admin or peer", a.Role)
 	}
 	if a.Name == "" || len(a.Name) > 200 || strings.ContainsFunc(a.Name, unicode.IsControl) {
 		wrong("name must be 1 to 200 bytes without control characters")

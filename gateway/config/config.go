@@ -39,10 +39,17 @@ type Config struct {
 	Limits Limits `yaml:"limits" doc:"Bounds on what anybody may send or open."`
 	Relay  Relay  `yaml:"relay" doc:"How mail leaves."`
 
+	Ping Ping `yaml:"ping" doc:"Tests whether the other contact points can be reached."`
+
 	ClocksFile    string `yaml:"clocks_file" is:"file" default:"" doc:"Deadline rules. Empty: the built-in configs/clocks.yaml."`
 	VocabularyDir string `yaml:"vocabulary_dir" is:"dir" default:"" doc:"Vocabulary of the classifier. Empty: the built-in configs/vocabulary."`
 
 	Log Log `yaml:"log" doc:"Log lines go to standard error and never hold content, subjects or addresses of people."`
+}
+
+// Ping sets the tests that the gateway sends by itself.
+type Ping struct {
+	Every time.Duration `yaml:"every" default:"0s" min:"0s" max:"365d" doc:"How often the first desk sends each other contact point a signed test that asks for an answer, spread over that time; 30d is usual for a Secretariat. 0s: only when 'relais ping' asks for it."`
 }
 
 // TLS names the server certificate.

@@ -20,6 +20,16 @@ func WorkFolder(s request.State) string {
 	return mailbox.Inbox
 }
 
+// CloseAnswered closes a request that has just been answered and is nobody's
+// work any more; one in another state stays as it is.
+func CloseAnswered(tx *queue.Tx, ref request.Reference) error {
+	s, err := tx.Request(ref)
+	if err != nil || s.Status != request.StatusAnswered {
+		return err
+	}
+	return tx.Do(ref, request.Close{At: tx.At(), By: "gateway"})
+}
+
 // Follow moves the messages of a request that began, or ceased, to wait for
 // its requester: the folder is the state. before is the request as it was.
 func Follow(tx *queue.Tx, d *queue.Desk, before request.State) error {

@@ -176,12 +176,21 @@ func (a *arrival) attachTo(parent request.State) *attachment {
 		ack = false // a machine has it; in an emergency a person must
 	}
 	folder := mailbox.Inbox
+	if isPing(parent) && kind == request.Response {
+		final, folder = true, mailbox.Archive // whatever it says, it was reached
+	}
 	if kind != request.Auto && (a.class.Emergency || a.class.ClaimsEmergency) {
 		folder = mailbox.Emergency
 	}
 	command := request.Attach{At: a.at, Kind: kind, Signer: a.fingerprint(), Code: code, Final: final, Ack: ack}
 	command.Deadlines = a.attachedClocks(parent, command)
 	return &attachment{ref: parent.Ref, folder: folder, command: command}
+}
+
+// isPing reports whether the request is a test that this desk sent. Its answer
+// ends it: there is nothing for anybody to do.
+func isPing(s request.State) bool {
+	return s.Direction == request.Sent && s.Kind == request.Ping
 }
 
 // attachedClocks returns the clocks that a further message starts: the end of
@@ -275,6 +284,8 @@ func (a *arrival) folder(kind request.Kind, held bool) string {
 		return mailbox.Emergency // a claimed emergency always reaches a person at once
 	case kind == request.Unclassified:
 		return mailbox.Triage
+	case a.answersTest():
+		return mailbox.Archive
 	}
 	return mailbox.Inbox
 }

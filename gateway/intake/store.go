@@ -64,6 +64,11 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 			if err := tx.Do(p.attach.ref, c); err != nil {
 				return err
 			}
+			if isPing(before) && c.Final {
+				if err := CloseAnswered(tx, p.attach.ref); err != nil {
+					return err
+				}
+			}
 			if err := Follow(tx, a.queue, before); err != nil {
 				return err
 			}
@@ -76,7 +81,7 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 			})
 		}
 		if v.Action == verdict.Accept && a.desk.Acknowledge && !a.automatic() {
-			a.acknowledge(tx, p)
+			return a.acknowledge(tx, p)
 		}
 		return nil
 	})
@@ -85,16 +90,31 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 
 // acknowledge queues an acknowledgement of each request that the message
 // opens: each has its own reference and its own clock.
-func (a *arrival) acknowledge(tx *queue.Tx, p plan) {
+func (a *arrival) acknowledge(tx *queue.Tx, p plan) error {
 	for _, o := range p.open {
-		if o.command.Kind == request.Ping {
-			continue // a person, or nobody, answers a test
-		}
-		tx.Out(queue.Out{
+		out := queue.Out{
 			Op: queue.OutQueue, ID: queue.NewID(), To: a.peer.ID, Request: o.command.Ref,
 			Purpose: queue.PurposeAck, Code: request.CodeAckReceived, Since: a.at, At: a.at,
-		})
+		}
+		if o.command.Kind == request.Ping {
+			if !a.answersTest() {
+				continue // a person answers what only looks like a test
+			}
+			out.Purpose, out.Code = queue.PurposePong, ""
+			if err := tx.Do(o.command.Ref, request.Reply{At: a.at, By: "gateway", Final: true, Out: out.ID}); err != nil {
+				return err
+			}
+		}
+		tx.Out(out)
 	}
+	return nil
+}
+
+// answersTest reports whether the message is a test of this contact point that
+// the gateway answers: it says in the form, which leaves no doubt, that it is
+// one and nothing else. The answer closes the request, so nothing less will do.
+func (a *arrival) answersTest() bool {
+	return a.desk.Acknowledge && !a.automatic() && a.class.Form["kind"] == string(request.Ping) && len(a.class.Kinds) == 1 && !a.class.Emergency && !a.class.ClaimsEmergency
 }
 
 func (a *arrival) messageID() string {

@@ -45,11 +45,11 @@ type Options struct {
 	MXPolicy  smtpout.TLSPolicy
 	Retry     []time.Duration // pauses between attempts; the last one repeats
 	GiveUp    time.Duration
-	// Acknowledge writes the message of an Out that has none stored yet.
-	Acknowledge func(ctx context.Context, desk string, out queue.Out) ([]byte, error)
-	Notices     *notice.Writer // put failures before the staff
-	Log         *slog.Logger
-	Observe     func(result string) // "delivered", "deferred" or "failed"
+	// Compose writes the message of an Out that has none stored yet.
+	Compose func(ctx context.Context, desk string, out queue.Out) ([]byte, error)
+	Notices *notice.Writer // put failures before the staff
+	Log     *slog.Logger
+	Observe func(result string) // "delivered", "deferred" or "failed"
 }
 
 // Relay works through the outboxes of the desks.
@@ -253,7 +253,7 @@ func (r *Relay) send(ctx context.Context, d *queue.Desk, out queue.Out, raw []by
 
 func (r *Relay) message(ctx context.Context, d *queue.Desk, out queue.Out) ([]byte, error) {
 	if out.Item == "" {
-		return r.o.Acknowledge(ctx, d.ID(), out)
+		return r.o.Compose(ctx, d.ID(), out)
 	}
 	return r.o.Vault.Get(ctx, out.Item)
 }
@@ -279,9 +279,15 @@ func (r *Relay) delivered(ctx context.Context, d *queue.Desk, out queue.Out) err
 		if err != nil || state.Status == request.StatusNone {
 			return err
 		}
-		return tx.Do(out.Request, request.Delivered{
-			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply, Ack: true, Deadlines: r.started(state, out, tx.At()),
+		err = tx.Do(out.Request, request.Delivered{
+			At: tx.At(), Out: out.ID, Final: out.Purpose == queue.PurposeReply || out.Purpose == queue.PurposePong, Ack: true,
+			Deadlines: r.started(state, out, tx.At()),
 		})
+		if err != nil || out.Purpose != queue.PurposePong {
+			return err
+		}
+		// A test that was answered is nobody's work any more.
+		return intake.CloseAnswered(tx, out.Request)
 	})
 	return err
 }
@@ -321,6 +327,7 @@ func (r *Relay) failed(ctx context.Context, d *queue.Desk, out queue.Out, cause 
 func undelivered(out queue.Out, cause error) notice.Notice {
 	what := map[string]string{
 		queue.PurposeReply: "answer", queue.PurposeAck: "acknowledgement", queue.PurposeRequest: "request", queue.PurposeMessage: "message",
+		queue.PurposePing: "test", queue.PurposePong: "answer to the test",
 	}[out.Purpose]
 	return notice.Notice{
 		Request: out.Request, Subject: fmt.Sprintf("Not delivered: %s to %s", what, out.To), Flags: []string{"$Undelivered"},

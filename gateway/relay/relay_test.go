@@ -129,7 +129,7 @@ func run(t *testing.T, h *hop, change ...func(*relay.Options)) *running {
 		Helo: desk.Hostname, Desks: []string{"XA-1", "XC-1"}, Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Clocks: d.Clocks,
 		NextHops: map[string]smtpout.Hop{"XB-1": h.next()}, Smarthost: &smtpout.Hop{Host: "127.0.0.1", Port: 1, TLS: smtpout.TLSPolicy{Security: smtpout.None}},
 		Retry: []time.Duration{time.Millisecond}, GiveUp: time.Hour, Notices: &notice.Writer{Hostname: desk.Hostname, Vault: d.Vault}, Log: d.Log,
-		Acknowledge: func(context.Context, string, queue.Out) ([]byte, error) {
+		Compose: func(context.Context, string, queue.Out) ([]byte, error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.written++

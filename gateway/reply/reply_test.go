@@ -372,8 +372,8 @@ func TestAcknowledgementSaysTheReferenceAndNothingOfTheContent(t *testing.T) {
 	p.Commit(func(tx *queue.Tx) error {
 		return tx.Open(request.Open{Ref: ref, At: tx.At(), Direction: request.Received, Kind: request.Preservation, Peer: "XB-1", Message: names[0]})
 	})
-	out := queue.Out{ID: "o1", To: "XB-1", Request: ref, Since: time.Now()}
-	raw, err := p.reply.Acknowledgement(t.Context(), "XA-1", out)
+	out := queue.Out{ID: "o1", To: "XB-1", Request: ref, Purpose: queue.PurposeAck, Since: time.Now()}
+	raw, err := p.reply.Compose(t.Context(), "XA-1", out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestAcknowledgementSaysTheReferenceAndNothingOfTheContent(t *testing.T) {
 		t.Error("the reference stands outside")
 	}
 	out.To = "XZ-1"
-	if _, err := p.reply.Acknowledgement(t.Context(), "XA-1", out); err == nil {
+	if _, err := p.reply.Compose(t.Context(), "XA-1", out); err == nil {
 		t.Error("acknowledged to somebody who is not in the Directory")
 	}
 }

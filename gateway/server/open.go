@@ -88,6 +88,7 @@ func (s *Server) open(version string) error {
 		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
 		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"),
 	})
+	s.reply, s.control = out, s.serveControl()
 	if err := s.openRelay(out, notices, clocks, desks); err != nil {
 		return err
 	}
@@ -264,7 +265,7 @@ func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *dea
 	o := relay.Options{
 		Helo: s.c.HeloName(), Desks: desks, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault, Clocks: clocks,
 		NextHops: map[string]smtpout.Hop{}, MXPolicy: smtpout.TLSPolicy{Security: smtpout.Security(c.TLS)},
-		Retry: c.Retry, GiveUp: c.GiveUpAfter, Acknowledge: out.Acknowledgement, Notices: notices, Log: s.log, Observe: s.metrics.Relayed,
+		Retry: c.Retry, GiveUp: c.GiveUpAfter, Compose: out.Compose, Notices: notices, Log: s.log, Observe: s.metrics.Relayed,
 	}
 	further, err := furtherAuthorities(c.CAFile)
 	if err != nil {

@@ -18,9 +18,11 @@ import (
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
 	"relais.example/gateway/console"
+	"relais.example/gateway/control"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/metrics"
 	"relais.example/gateway/relay"
+	"relais.example/gateway/reply"
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/timers"
 	"relais.example/gateway/vault"
@@ -43,10 +45,12 @@ type Server struct {
 	vault     *vault.Vault
 	relay     atomic.Pointer[relay.Relay] // records are applied before it exists
 	timers    timers.Options
+	reply     *reply.Reply
 
 	mx, submission *smtpd.Server
 	imap           *imapd.Server
 	http, https    *http.Server
+	control        *http.Server
 	certificate    *certificate
 	listeners      map[string]net.Listener
 }
@@ -91,6 +95,11 @@ func (s *Server) listen() error {
 		}
 		s.listeners[one.service] = ln
 	}
+	ln, err := control.Listen(s.c.DataDir)
+	if err != nil {
+		return err
+	}
+	s.listeners["control"] = ln
 	return nil
 }
 
@@ -119,8 +128,14 @@ func (s *Server) Run(ctx context.Context) error {
 	serve("imaps", s.imap.ServeTLS)
 	serve("https", func(l net.Listener) error { return s.https.ServeTLS(l, "", "") })
 	serve("http", s.http.Serve)
+	wg.Go(func() {
+		if err := s.control.Serve(s.listeners["control"]); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serving the control socket: %w", err))
+		}
+	})
 	wg.Go(func() { s.relay.Load().Run(ctx) })
 	wg.Go(func() { timers.Run(ctx, s.timers) })
+	wg.Go(func() { s.pingOnSchedule(ctx) })
 
 	<-ctx.Done()
 	s.log.Info("stopping")
@@ -132,6 +147,7 @@ func (s *Server) Run(ctx context.Context) error {
 	shut.Go(func() { s.imap.Shutdown(stopCtx) })
 	shut.Go(func() { s.https.Shutdown(stopCtx) })
 	shut.Go(func() { s.http.Shutdown(stopCtx) })
+	shut.Go(func() { s.control.Shutdown(stopCtx) })
 	shut.Wait()
 	wg.Wait()
 	s.close()

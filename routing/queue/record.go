@@ -85,6 +85,8 @@ const (
 	PurposeMessage = "message" // anything else in a request's thread
 	PurposeAck     = "ack"     // automatic acknowledgement of receipt
 	PurposeRequest = "request" // opens a sent request
+	PurposePing    = "ping"    // tests whether a contact point can be reached; opens a sent request
+	PurposePong    = "pong"    // automatic, final answer to such a test
 	PurposeNotice  = "notice"  // reminder or escalation to staff
 )
 

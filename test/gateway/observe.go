@@ -146,7 +146,7 @@ func (g *Gateway) finish() {
 func (g *Gateway) lookForSecrets() {
 	places := map[string]string{"the log": g.Log()}
 	err := filepath.WalkDir(filepath.Join(g.Dir, "data"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Type() == fs.ModeSocket {
 			return err
 		}
 		b, err := os.ReadFile(path)

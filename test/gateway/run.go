@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"time"
@@ -101,4 +102,18 @@ func (g *Gateway) Reload() {
 	if err := g.program.Process.Signal(syscall.SIGHUP); err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// Command runs 'relais' with the gateway's configuration, as an administrator
+// beside it does. It returns what was printed on standard output; the error
+// holds what was printed on standard error.
+func (g *Gateway) Command(args ...string) (string, error) {
+	g.t.Helper()
+	var out, errs strings.Builder
+	c := exec.CommandContext(g.t.Context(), os.Getenv(binaryVariable), append(args, "--config", g.Written.Config)...)
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		return out.String(), fmt.Errorf("relais %s: %w: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), nil
 }
