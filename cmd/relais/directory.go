@@ -27,7 +27,7 @@ docs/directory.md for its format. show and search read the Directory that the
 configuration names, or the one given with --file, and check its signature
 before anything of it is shown.`,
 	}
-	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff())
+	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff(), directorySend(), directoryStatus())
 	return cmd
 }
 

@@ -96,6 +96,7 @@ type Vault struct {
 // Directory places the Directory and its authority.
 type Directory struct {
 	Dir           string `yaml:"dir" is:"dir" default:"directory" doc:"Folder with directory.json and directory.json.asc."`
+	Distribute    bool   `yaml:"distribute" default:"false" doc:"Send each new version, once it is in force here, by signed and encrypted mail to every contact point that has no desk here. For the Secretariat."`
 	AuthorityFile string `yaml:"authority_file" is:"file" default:"directory/authority.asc" doc:"OpenPGP certificate of the Directory authority. Only versions signed by it are used."`
 }
 
@@ -105,7 +106,9 @@ type Desk struct {
 	KeyFiles       []string `yaml:"key_files" is:"secretfile" required:"true" example:"keys/XA-1.asc" doc:"OpenPGP private keys of the desk, armored. The first one signs; all of them decrypt."`
 	PassphraseFile string   `yaml:"passphrase_file" is:"secretfile" default:"" doc:"File with the passphrase of these keys. Empty: the keys are not protected."`
 	Acknowledge    bool     `yaml:"acknowledge" default:"true" doc:"Send a signed and encrypted acknowledgement for each accepted request."`
-	Inbox          string   `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
+	// DirectoryService turns on answers to questions by mail.
+	DirectoryService bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
+	Inbox            string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
 }
 
 // Policy says what a message must fulfil.

@@ -31,6 +31,8 @@ type Desk struct {
 	ID          string
 	Keys        []*pgp.Key
 	Acknowledge bool // answer accepted requests with an acknowledgement
+	// DirectoryService answers questions to the Directory (package inquiry).
+	DirectoryService bool
 }
 
 // Options configure New. Every field but Observe and Log is required.
@@ -43,9 +45,13 @@ type Options struct {
 	Classifier *classify.Classifier
 	Clocks     *deadline.Clocks
 	Rules      Rules
-	Parallel   int // messages decrypted at the same time; 0: one for each processor
-	Log        *slog.Logger
-	Observe    func(desk string, v verdict.Verdict, took time.Duration)
+	// Install puts a version of the Directory in force once the authority's
+	// signature is checked; it returns when that is durable. Nil: versions that
+	// come by mail are for a person.
+	Install  func(doc, signature []byte) error
+	Parallel int // messages decrypted at the same time; 0: one for each processor
+	Log      *slog.Logger
+	Observe  func(desk string, v verdict.Verdict, took time.Duration)
 }
 
 // Intake receives messages for the desks. It is safe for concurrent use.

@@ -18,10 +18,12 @@ import (
 
 // plan is what will be done with a message that is kept.
 type plan struct {
-	original string          // the message as it came, in the vault
-	attach   *attachment     // it belongs to a request that exists
-	open     []opening       // it opens these
-	stray    string          // folder, if it does neither
+	original string      // the message as it came, in the vault
+	attach   *attachment // it belongs to a request that exists
+	open     []opening   // it opens these
+	stray    string      // folder, if it does neither
+	answers  []queue.Out // what the gateway answers by itself
+	receipt  *queue.Installed
 	number   uint64          // highest running number used
 	views    map[string]view // by reference
 }
@@ -106,6 +108,11 @@ func (a *arrival) plan(ctx context.Context, v verdict.Verdict, found queue.Found
 		if ok && a.belongsTo(parent) {
 			p.attach = a.attachTo(parent)
 			return p, nil
+		}
+		if !ok {
+			if a.serve(&p); p.stray != "" {
+				return p, nil
+			}
 		}
 		if a.class.Kinds[0] == request.Auto {
 			p.stray = mailbox.Triage

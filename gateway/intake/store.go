@@ -73,6 +73,12 @@ func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, e
 				return err
 			}
 		}
+		for _, out := range p.answers {
+			tx.Out(out)
+		}
+		if p.receipt != nil {
+			tx.Installed(*p.receipt)
+		}
 		for _, ref := range refs {
 			stored := p.views[string(ref)]
 			tx.Mail(queue.Mail{

@@ -327,12 +327,17 @@ func (r *Relay) failed(ctx context.Context, d *queue.Desk, out queue.Out, cause 
 func undelivered(out queue.Out, cause error) notice.Notice {
 	what := map[string]string{
 		queue.PurposeReply: "answer", queue.PurposeAck: "acknowledgement", queue.PurposeRequest: "request", queue.PurposeMessage: "message",
-		queue.PurposePing: "test", queue.PurposePong: "answer to the test",
+		queue.PurposePing: "test", queue.PurposePong: "answer to the test", queue.PurposeRelease: "Directory",
+		queue.PurposeReceipt: "receipt for the Directory", queue.PurposeInquiry: "answer from the Directory",
 	}[out.Purpose]
+	about, clocks := "", ""
+	if out.Request != "" {
+		about, clocks = " for "+string(out.Request), "The clocks of the request go on. "
+	}
 	return notice.Notice{
 		Request: out.Request, Subject: fmt.Sprintf("Not delivered: %s to %s", what, out.To), Flags: []string{"$Undelivered"},
-		Text: fmt.Sprintf("The %s to %s for %s was not delivered after %d attempts since %s.\nThe last attempt ended with: %s\n"+
-			"The clocks of the request go on. Call the contact point on the telephone number in the Directory, then send again.",
-			what, out.To, out.Request, out.Attempts, out.Since.UTC().Format("2 January 2006, 15:04 UTC"), cause),
+		Text: fmt.Sprintf("The %s to %s%s was not delivered after %d attempts since %s.\nThe last attempt ended with: %s\n"+
+			"%sCall the contact point on the telephone number in the Directory, then send again.",
+			what, out.To, about, out.Attempts, out.Since.UTC().Format("2 January 2006, 15:04 UTC"), cause, clocks),
 	}
 }

@@ -17,7 +17,7 @@ func (r *Reply) acknowledgement(ctx context.Context, desk string, out queue.Out)
 		return automatic{}, err
 	}
 	return automatic{
-		subject: "Request received", answers: r.originalID(ctx, state), said: "interim " + request.CodeAckReceived,
+		subject: "Request received", answers: r.originalID(ctx, state), extra: says("interim " + request.CodeAckReceived),
 		outside: repliedByMachine, body: acknowledgementText(desk, state),
 	}, nil
 }

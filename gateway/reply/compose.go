@@ -25,6 +25,12 @@ func (r *Reply) Compose(ctx context.Context, desk string, out queue.Out) ([]byte
 		text = pingText(desk, out)
 	case queue.PurposePong:
 		text, err = r.pong(ctx, desk, out)
+	case queue.PurposeRelease:
+		text, err = r.release()
+	case queue.PurposeReceipt:
+		text, err = r.receipt(desk)
+	case queue.PurposeInquiry:
+		text, err = r.inquiry(out)
 	default:
 		err = fmt.Errorf("a message of purpose %q is written by people", out.Purpose)
 	}
@@ -38,7 +44,8 @@ func (r *Reply) Compose(ctx context.Context, desk string, out queue.Out) ([]byte
 type automatic struct {
 	subject string
 	answers string      // Message-ID, or ""
-	said    string      // X-Relais-Reply, or ""
+	kind    string      // content type of a body with parts, or ""
+	extra   [][2]string // further protected fields
 	outside [][2]string // fields in clear
 	body    string
 }
@@ -52,18 +59,21 @@ func (r *Reply) sealAutomatic(desk string, out queue.Out, text automatic) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("composing for %s: %w", out.Request, err)
 	}
+	if out.Request != "" {
+		text.subject = fmt.Sprintf("[%s] %s", out.Request, text.subject)
+	}
 	draft := pgpmime.Draft{
 		From: r.deskSender(desk), To: []string{cp.Addresses[0]}, Date: out.Since, MessageID: MessageID(out, r.o.Hostname),
-		Subject: fmt.Sprintf("[%s] %s", out.Request, text.subject), Outside: text.outside, Body: []byte(text.body),
-	}
-	if text.said != "" {
-		draft.Extra = [][2]string{{intake.ReplyHeader, text.said}}
+		Subject: text.subject, Extra: text.extra, Outside: text.outside, ContentType: text.kind, Body: []byte(text.body),
 	}
 	if sendable(text.answers) {
 		draft.InReplyTo, draft.References = text.answers, []string{text.answers}
 	}
 	return pgpmime.Seal(draft, r.desks[desk].Key, certificates, time.Now())
 }
+
+// says is the protected field that tells another gateway what a reply is.
+func says(what string) [][2]string { return [][2]string{{intake.ReplyHeader, what}} }
 
 // repliedByMachine keeps other machines from answering (RFC 3834).
 var repliedByMachine = [][2]string{{"Auto-Submitted", "auto-replied"}}

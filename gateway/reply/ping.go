@@ -97,7 +97,7 @@ func (r *Reply) pong(ctx context.Context, desk string, out queue.Out) (automatic
 		return automatic{}, err
 	}
 	return automatic{
-		subject: "Test received", answers: r.originalID(ctx, state), said: "final", outside: repliedByMachine,
+		subject: "Test received", answers: r.originalID(ctx, state), extra: says("final"), outside: repliedByMachine,
 		body: fmt.Sprintf("Contact point %s received your test on %s.\r\nIts signature was checked. This answer was written by the gateway.\r\n",
 			desk, state.Since.UTC().Format("2 January 2006 at 15:04:05 UTC")),
 	}, nil

@@ -44,7 +44,9 @@ type Options struct {
 	Clocks     *deadline.Clocks
 	Keys       pgp.Policy
 	Log        *slog.Logger
-	Login      func(result, remote string) // told "ok", "wrong", "throttled" or "busy", and the peer's address
+	// Release returns the signed Directory in force.
+	Release func() (version uint64, doc, signature []byte, err error)
+	Login   func(result, remote string) // told "ok", "wrong", "throttled" or "busy", and the peer's address
 }
 
 // Reply is the submission side of the gateway; it implements

@@ -82,11 +82,11 @@ func (s *Server) open(version string) error {
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{
 		Hostname: c.Hostname, Desks: intakeDesks(c, keys), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Log: s.log, Observe: s.metrics.Received,
+		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Log: s.log, Observe: s.metrics.Received,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"),
+		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"), Release: s.release,
 	})
 	s.reply, s.control = out, s.serveControl()
 	if err := s.openRelay(out, notices, clocks, desks); err != nil {
@@ -247,7 +247,7 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 func intakeDesks(c *config.Config, keys map[string][]*pgp.Key) []intake.Desk {
 	var out []intake.Desk
 	for _, d := range c.Desks {
-		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge})
+		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge, DirectoryService: d.DirectoryService})
 	}
 	return out
 }

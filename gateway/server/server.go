@@ -136,6 +136,7 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { s.relay.Load().Run(ctx) })
 	wg.Go(func() { timers.Run(ctx, s.timers) })
 	wg.Go(func() { s.pingOnSchedule(ctx) })
+	wg.Go(func() { s.distribute(ctx) })
 
 	<-ctx.Done()
 	s.log.Info("stopping")

@@ -4,6 +4,7 @@ package inquiry
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -37,12 +38,14 @@ type Question struct {
 const (
 	MaxQuestions = 5
 	maxLine      = 200 // bytes
+	maxWords     = 8   // of a search
 	maxFound     = 20  // entries shown for one question
 )
 
-// Read finds the questions in a mail: the subject, and the lines of the text
-// up to the first one that is neither a question nor empty. It returns nil when
-// the mail does not begin with a question, so that it is no inquiry.
+// Read finds the questions in a mail: the subject if it is one, and the lines
+// of the text. A mail that says anything else, up to a line that takes leave or
+// begins a signature, is no inquiry but something for a person, and gives nil:
+// "find enclosed our request" must not be answered by a machine.
 func Read(subject, text string) []Question {
 	var out []Question
 	if q, ok := parse(subject); ok {
@@ -53,19 +56,25 @@ func Read(subject, text string) []Question {
 		if line == "" {
 			continue
 		}
+		if leave.MatchString(line) {
+			break
+		}
 		q, ok := parse(line)
 		if !ok {
-			break
+			return nil
 		}
 		if !slices.Contains(out, q) {
 			out = append(out, q)
 		}
-		if len(out) == MaxQuestions {
-			break
-		}
+	}
+	if len(out) > MaxQuestions {
+		return nil
 	}
 	return out
 }
+
+// leave is how a mail ends: the signature mark, or a word of thanks.
+var leave = regexp.MustCompile(`(?i)^(--|(thanks|thank you|(best |kind |with kind )?regards|merci|cordialement|salutations)[.,! ]*$)`)
 
 // parse reads one line. Case does not matter; a question mark may follow.
 func parse(line string) (Question, bool) {
@@ -77,7 +86,7 @@ func parse(line string) (Question, bool) {
 	rest := words[1:]
 	switch Verb(strings.ToLower(words[0])) {
 	case Find:
-		if len(rest) > 0 {
+		if len(rest) > 0 && len(rest) <= maxWords {
 			return Question{Verb: Find, Words: strings.Join(rest, " ")}, true
 		}
 	case Key:

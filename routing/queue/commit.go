@@ -134,6 +134,9 @@ func (tx *Tx) Once(name, value string, expires time.Time) {
 	tx.r.Once = append(tx.r.Once, Once{name, value, expires})
 }
 
+// Installed notes which Directory a contact point has.
+func (tx *Tx) Installed(i Installed) { tx.r.Installed = &i }
+
 // Thread ties the keyed hash of a Message-ID to a request.
 func (tx *Tx) Thread(name string, ref request.Reference) {
 	tx.r.Thread = append(tx.r.Thread, Thread{name, ref})
@@ -306,6 +309,11 @@ func (d *Desk) Timers(ctx context.Context, lease time.Duration, limit int) ([]Ti
 }
 
 func (d *Desk) leaseFrom(ctx context.Context, set string, lease time.Duration, limit int) ([]string, error) {
+	// While Redis is filled again, what was sent long ago passes through the
+	// outbox once more.
+	if err := d.ready(); err != nil {
+		return nil, unavailable("reading "+set, err)
+	}
 	t := time.Now()
 	ids, err := d.q.lease.Run(ctx, d.q.client, []string{d.key(set)}, t.UnixMilli(), t.Add(lease).UnixMilli(), limit).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {

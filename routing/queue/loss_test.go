@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -396,4 +397,44 @@ func TestManyTimersInOneCommit(t *testing.T) {
 			t.Errorf("%d timers are left", n)
 		}
 	})
+}
+
+// While an empty Redis is filled again, what was delivered long ago passes
+// through the outbox once more: it must not be sent again.
+func TestNothingIsSentTwiceWhileRedisIsFilled(t *testing.T) {
+	dir := t.TempDir()
+	open := func() (*queue.Queue, func()) {
+		client, stop := queue.Embedded()
+		q, err := queue.Open(queue.Options{Client: client, Embedded: true, Log: slog.New(slog.DiscardHandler), JournalDir: dir, Desks: []string{"XA-1"}, Timeout: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q, func() { q.Close(); stop() }
+	}
+	q, stop := open()
+	waitFor(t, "queue ready", func() bool { return q.Ready() == nil })
+	d := desk(t, q, "XA-1")
+	for range 300 {
+		out := queue.Out{Op: queue.OutQueue, ID: queue.NewID(), To: "XB-1", Item: "i", Purpose: queue.PurposeMessage, At: time.Now().Add(-time.Hour), Since: time.Now()}
+		for _, op := range []queue.OutOp{queue.OutQueue, queue.OutDone} {
+			out.Op = op
+			if _, err := d.Commit(t.Context(), func(tx *queue.Tx) error { tx.Out(out); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stop()
+	q, stop = open()
+	defer stop()
+	d, _ = q.Desk("XA-1")
+	looked := 0
+	for q.Ready() != nil {
+		looked++
+		if outs, err := d.Lease(t.Context(), time.Minute, 100); len(outs) > 0 {
+			t.Fatalf("%d delivered messages are handed out again (%v)", len(outs), err)
+		}
+	}
+	if looked == 0 {
+		t.Fatal("the queue was ready at once: nothing was shown")
+	}
 }

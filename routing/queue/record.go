@@ -23,7 +23,9 @@ type Record struct {
 	Thread []Thread        `json:"thread,omitempty"`
 	Number *Number         `json:"number,omitempty"`
 	Refuse *Refusal        `json:"refuse,omitempty"` // local note: a message was rejected
-	Look   *Look           `json:"look,omitempty"`   // local note: somebody looked at the Directory
+	// Installed is set when a contact point told which Directory it has.
+	Installed *Installed `json:"installed,omitempty"`
+	Look      *Look      `json:"look,omitempty"` // local note: somebody looked at the Directory
 	// Validity is set on the first record of a desk: the UIDVALIDITY of its
 	// folders.
 	Validity uint32 `json:"validity,omitempty"`
@@ -73,6 +75,8 @@ type Out struct {
 	Purpose  string            `json:"purpose,omitempty"` // PurposeReply, PurposeAck, PurposeRequest
 	Code     string            `json:"code,omitempty"`    // reply code in it
 	Until    time.Time         `json:"until,omitzero"`    // reply code PRESERVED: until when
+	About    string            `json:"about,omitempty"`   // PurposeInquiry: the questions, sealed with the vault key
+	Answers  string            `json:"answers,omitempty"` // Message-ID of what it answers, where no request knows it
 	Since    time.Time         `json:"since,omitzero"`    // queued
 	At       time.Time         `json:"at,omitzero"`       // next attempt
 	Attempts int               `json:"attempts,omitempty"`
@@ -87,6 +91,9 @@ const (
 	PurposeRequest = "request" // opens a sent request
 	PurposePing    = "ping"    // tests whether a contact point can be reached; opens a sent request
 	PurposePong    = "pong"    // automatic, final answer to such a test
+	PurposeRelease = "release" // a version of the Directory; Code is its number
+	PurposeReceipt = "receipt" // says which version of the Directory is installed here
+	PurposeInquiry = "inquiry" // answers questions to the Directory
 	PurposeNotice  = "notice"  // reminder or escalation to staff
 )
 
@@ -116,6 +123,13 @@ type Refusal struct {
 	Remote string `json:"remote,omitempty"` // IP address of the SMTP client
 }
 
+// Installed says which version of the Directory a contact point has in force.
+type Installed struct {
+	ContactPoint string `json:"contact_point"`
+	Version      uint64 `json:"version"`
+	Digest       string `json:"digest"` // SHA-256 of the document, in hex
+}
+
 // Look is what the journal keeps of an access to the Directory.
 type Look struct {
 	What    string `json:"what"`
@@ -126,7 +140,7 @@ type Look struct {
 
 // empty reports whether the record would change nothing.
 func (r Record) empty() bool {
-	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Look == nil && r.Validity == 0
+	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Look == nil && r.Installed == nil && r.Validity == 0
 }
 
 // change is a request before and after a record.

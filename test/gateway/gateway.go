@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,8 +144,14 @@ func (g *Gateway) Key(contactPoint string) *pgp.Key { return g.Written.Keys[cont
 // that runs takes it after Reload.
 func (g *Gateway) Publish(change func(*directory.Document)) {
 	g.t.Helper()
-	path := filepath.Join(g.Dir, "directory", directory.FileName)
-	old, err := os.ReadFile(path)
+	g.Prepare("directory", change)
+}
+
+// Prepare writes and signs the next version of the Directory into a folder of
+// the installation.
+func (g *Gateway) Prepare(folder string, change func(*directory.Document)) {
+	g.t.Helper()
+	old, err := os.ReadFile(filepath.Join(g.Dir, "directory", directory.FileName))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -164,11 +171,43 @@ func (g *Gateway) Publish(change func(*directory.Document)) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(g.Dir, folder), 0o700); err != nil {
+		g.t.Fatal(err)
+	}
+	path := filepath.Join(g.Dir, folder, directory.FileName)
 	for p, b := range map[string][]byte{path: text, path + directory.SignatureSuffix: signature} {
 		if err := os.WriteFile(p, b, 0o600); err != nil {
 			g.t.Fatal(err)
 		}
 	}
+}
+
+// Read returns a file of the installation's folder.
+func (g *Gateway) Read(name string) []byte {
+	g.t.Helper()
+	b, err := os.ReadFile(filepath.Join(g.Dir, name))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return b
+}
+
+// Status is what 'relais directory status' says of a contact point, behind the
+// line on what is in force.
+func (g *Gateway) Status(contactPoint string) string {
+	g.t.Helper()
+	out, err := g.Command("directory", "status")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	head, rest, _ := strings.Cut(out, "\n")
+	for line := range strings.Lines(rest) {
+		if strings.HasPrefix(line, contactPoint+" ") {
+			return head + ": " + line
+		}
+	}
+	g.t.Fatalf("%s is not in\n%s", contactPoint, out)
+	return ""
 }
 
 // Write puts a file into the installation's folder.

@@ -3,7 +3,13 @@ package gateway
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
+	"io"
+	"maps"
+	"mime/multipart"
+	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,4 +98,32 @@ func Encrypted(header [][2]string, armored string) []byte {
 func Signed(entity, signature string) string {
 	return "Content-Type: multipart/signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"; boundary=\"sig\"\r\n\r\n" +
 		"--sig\r\n" + entity + "\r\n--sig\r\nContent-Type: application/pgp-signature\r\n\r\n" + CRLF(signature) + "\r\n--sig--\r\n"
+}
+
+// OpenAs opens a message with the key of a contact point, as its mail program
+// would.
+func (g *Gateway) OpenAs(contactPoint string, raw []byte) (*pgpmime.Message, error) {
+	var certs []*pgp.Certificate
+	for _, k := range g.Written.Keys {
+		certs = append(certs, k.Certificate())
+	}
+	return pgpmime.Open(raw, pgpmime.Options{Keys: []*pgp.Key{g.Key(contactPoint)}, Ring: pgp.NewRing(certs...), Policy: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(), At: time.Now()})
+}
+
+// WithFiles is a message of a text and files.
+func WithFiles(from, subject string, files map[string][]byte) pgpmime.Draft {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	text, _ := w.CreatePart(textproto.MIMEHeader{"Content-Type": {"text/plain"}})
+	io.WriteString(text, "See the files.\r\n")
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		p, _ := w.CreatePart(textproto.MIMEHeader{
+			"Content-Type": {"application/octet-stream"}, "Content-Transfer-Encoding": {"base64"}, "Content-Disposition": {fmt.Sprintf("attachment; filename=%q", name)},
+		})
+		for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(files[name])), 76) {
+			p.Write(append(line, "\r\n"...))
+		}
+	}
+	w.Close()
+	return pgpmime.Draft{From: from, Subject: subject, ContentType: "multipart/mixed; boundary=" + w.Boundary(), Body: b.Bytes()}
 }

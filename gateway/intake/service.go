@@ -1,0 +1,134 @@
+package intake
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"relais.example/gateway/mimeindex"
+	"relais.example/routing/directory"
+	"relais.example/routing/inquiry"
+	"relais.example/routing/mailbox"
+	"relais.example/routing/queue"
+)
+
+// DirectoryHeader carries, inside the signed part of a receipt, which version
+// of the Directory a gateway has: "installed 12 <SHA-256 of the document>".
+const DirectoryHeader = "X-Relais-Directory"
+
+// serve finds what the gateway itself does about an accepted message that
+// belongs to no request: a new version of the Directory, a receipt for one, a
+// question to it. Such messages are filed away; nobody has to read them.
+func (a *arrival) serve(p *plan) {
+	switch {
+	case a.takeInquiry(p): // it asks nothing else, whatever words are in it
+	case a.class.Emergency, a.class.ClaimsEmergency:
+		return
+	case a.takeReceipt(p), a.takeRelease(p):
+	default:
+		return
+	}
+	p.stray = mailbox.Archive
+}
+
+var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// answer queues an automatic answer to the message.
+func (a *arrival) answer(p *plan, out queue.Out) {
+	out.Op, out.ID, out.To, out.Since, out.At = queue.OutQueue, queue.NewID(), a.peer.ID, a.at, a.at
+	p.answers = append(p.answers, out)
+}
+
+// takeReceipt notes which version another gateway has installed.
+func (a *arrival) takeReceipt(p *plan) bool {
+	fields := strings.Fields(a.message.Protected.Get(DirectoryHeader))
+	if len(fields) != 3 || fields[0] != "installed" || !digestForm.MatchString(fields[2]) {
+		return false
+	}
+	version, err := strconv.ParseUint(fields[1], 10, 64)
+	if err != nil {
+		return false
+	}
+	p.receipt = &queue.Installed{ContactPoint: a.peer.ID, Version: version, Digest: fields[2]}
+	return true
+}
+
+// takeRelease installs a version of the Directory that came as attachment and
+// answers with a receipt. Who sent it does not matter beyond being listed: the
+// authority's signature over the document decides, and the version.
+func (a *arrival) takeRelease(p *plan) bool {
+	if a.in.o.Install == nil {
+		return false
+	}
+	doc, signature := attachedDirectory(a.message.Entity)
+	if doc == nil || signature == nil {
+		return false
+	}
+	err := a.in.o.Install(doc, signature)
+	if err != nil && !errors.Is(err, directory.ErrRollback) { // an older one: say which we have
+		a.in.o.Log.Warn("a Directory that came by mail was not installed", "desk", a.desk.ID, "from", a.peer.ID, "error", err)
+		return false // a person must see it
+	}
+	if a.desk.Acknowledge && !a.automatic() {
+		a.answer(p, queue.Out{Purpose: queue.PurposeReceipt})
+	}
+	return true
+}
+
+// attachedDirectory returns the document and the signature among the parts of
+// a message, or nil.
+func attachedDirectory(entity []byte) (doc, signature []byte) {
+	if !bytes.Contains(entity, []byte(directory.FileName)) {
+		return nil, nil
+	}
+	index := mimeindex.Build(entity)
+	for i, part := range index.Root.Parts {
+		switch name := part.DispParams["filename"]; name {
+		case directory.FileName, directory.FileName + directory.SignatureSuffix:
+			content, err := index.Binary(entity, []int{i + 1})
+			if err != nil {
+				return nil, nil
+			}
+			if name == directory.FileName {
+				doc = content
+			} else {
+				signature = content
+			}
+		}
+	}
+	return doc, signature
+}
+
+// takeInquiry answers questions to the Directory.
+func (a *arrival) takeInquiry(p *plan) bool {
+	if !a.desk.DirectoryService || a.automatic() || !plainText(a.message.Entity) {
+		return false
+	}
+	questions := inquiry.Read(a.subject(), mimeindex.Reading(a.message.Entity, 4096))
+	if len(questions) == 0 {
+		return false
+	}
+	var lines []string
+	for _, q := range questions {
+		lines = append(lines, q.String())
+	}
+	// What is looked for may be a person's name: it stays sealed.
+	about := a.in.o.Vault.Seal("inquiry", strings.Join(lines, "\n"))
+	a.answer(p, queue.Out{Purpose: queue.PurposeInquiry, About: about, Answers: a.messageID()})
+	return true
+}
+
+// plainText reports whether the message is one text, so that nothing in it is
+// overlooked.
+func plainText(entity []byte) bool {
+	root := mimeindex.Build(entity).Root
+	switch root.Type + "/" + root.Subtype {
+	case "text/plain":
+		return true
+	case "multipart/alternative":
+		return len(root.Parts) > 0 && root.Parts[0].Type == "text"
+	}
+	return false
+}
