@@ -21,6 +21,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"relais.example/gateway/banner"
 	"relais.example/gateway/config"
 	"relais.example/gateway/smtpd"
 )
@@ -129,7 +130,8 @@ type received struct {
 	uid     imap.UID
 	flags   []imap.Flag
 	header  mail.Header
-	body    string
+	note    string // of the gateway, above the message
+	body    string // of the first part of the sender
 	rawSize int
 }
 
@@ -191,9 +193,13 @@ func list(c *imapclient.Client, folder string) ([]received, error) {
 			return nil, fmt.Errorf("reading message %d of %s: %w", b.UID, folder, err)
 		}
 		m := received{folder: folder, uid: b.UID, flags: b.Flags, header: r.Header, rawSize: len(raw)}
-		if part, err := r.NextPart(); err == nil {
+		for part, err := r.NextPart(); err == nil && m.body == ""; part, err = r.NextPart() {
 			text, _ := io.ReadAll(part.Body)
-			m.body = string(text)
+			if part.Header.Get("Content-Description") == banner.Description && m.note == "" {
+				m.note = string(text)
+			} else {
+				m.body = string(text)
+			}
 		}
 		out = append(out, m)
 	}

@@ -85,9 +85,12 @@ func (d *demo) actRead(ctx context.Context) error {
 	}
 	d.say("Folder:    %s", m.folder)
 	d.say("Subject:   %s", m.text("Subject"))
+	d.say("Above the message she reads the gateway's note:")
+	for l := range strings.Lines(m.note) {
+		d.say("  | %s", strings.TrimRight(l, "\r\n"))
+	}
+	d.say("The same in headers that her program filters on, such as:")
 	d.say("Verdict:   %s", m.text("X-Relais-Verdict"))
-	d.say("Signed by: %s", m.text("X-Relais-Signer"))
-	d.say("Encrypted: %s", m.text("X-Relais-Encrypted"))
 	d.say("Kind:      %s", m.text("X-Relais-Kind"))
 	for e := range strings.SplitSeq(m.text("X-Relais-Evidence"), "; ") {
 		d.say("  because  %s", e)

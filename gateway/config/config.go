@@ -109,6 +109,8 @@ type Desk struct {
 	// DirectoryService turns on answers to questions by mail.
 	DirectoryService bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
 	Inbox            string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
+	Banner           string `yaml:"banner" oneof:"en|fr|off" default:"en" doc:"Language of the note with the gateway's findings that staff read above each message. off: they stand in header fields only."`
+	AttachOriginal   bool   `yaml:"attach_original" default:"false" doc:"Attach to each message the mail as it came, encrypted and signed, for evidence. It is kept in the vault either way."`
 }
 
 // Policy says what a message must fulfil.

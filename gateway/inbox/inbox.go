@@ -13,6 +13,7 @@ import (
 
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/imapd"
+	"relais.example/gateway/intake"
 	"relais.example/gateway/vault"
 	"relais.example/routing/deadline"
 	"relais.example/routing/mailbox"
@@ -88,7 +89,7 @@ func (a *account) Body(ctx context.Context, item string) ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	return a.store.Vault.Get(ctx, item)
+	return intake.Body(ctx, a.store.Vault, item)
 }
 
 // appendable are the folders that clients fill themselves.

@@ -17,6 +17,8 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/banner"
+	"relais.example/gateway/mimeindex"
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/vault"
 	"relais.example/routing/classify"
@@ -33,6 +35,10 @@ type Desk struct {
 	Acknowledge bool // answer accepted requests with an acknowledgement
 	// DirectoryService answers questions to the Directory (package inquiry).
 	DirectoryService bool
+	// Banner is the language of the note that staff read above a message;
+	// AttachOriginal adds the message as it came.
+	Banner         banner.Language
+	AttachOriginal bool
 }
 
 // Options configure New. Every field but Observe and Log is required.
@@ -127,6 +133,7 @@ type arrival struct {
 	signer  *directory.ContactPoint
 	peer    *directory.ContactPoint // signer, or for unsigned-listed the owner of From
 	class   classify.Result
+	outline *mimeindex.Index // of the content; see parts
 }
 
 func (a *arrival) process(ctx context.Context) (smtpd.Outcome, verdict.Verdict, error) {

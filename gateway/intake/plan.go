@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"relais.example/gateway/mimeindex"
 	"relais.example/routing/classify"
 	"relais.example/routing/deadline"
 	"relais.example/routing/mailbox"
@@ -83,7 +82,7 @@ func (a *arrival) classify() {
 	}
 	a.class = a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
-		Body:    mimeindex.Reading(a.message.Entity, classify.MaxText),
+		Body:    a.parts().Reading(a.message.Entity, classify.MaxText),
 		Headers: headers,
 	})
 }

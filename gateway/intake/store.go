@@ -29,7 +29,7 @@ func (a *arrival) store(ctx context.Context, v verdict.Verdict, p plan) error {
 	}
 	p.views["original"] = view{names[0], int64(len(bodies[0]))}
 	for i, ref := range p.refs() {
-		p.views[string(ref)] = view{names[i+1], int64(len(bodies[i+1]))}
+		p.views[string(ref)] = a.viewed(names[i+1], len(bodies[i+1]), names[0])
 	}
 	return nil
 }

@@ -2,66 +2,109 @@ package intake
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"mime"
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 
 	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/banner"
 	"relais.example/routing/request"
 	"relais.example/routing/verdict"
 )
 
-// HeaderPrefix marks the header fields that the gateway alone writes. What
-// comes in with such a name is dropped.
-const HeaderPrefix = "X-Relais-"
-
 // render makes what staff see: the headers that count, the gateway's findings,
-// and the decrypted content as it was signed.
+// and the content of the sender, byte for byte but for what [neutral] renames.
+// With a note, or the original attached, the content is a part of its own.
 func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byte {
-	head, body := splitEntity(a.message.Entity)
-	var b bytes.Buffer
-	b.Grow(len(a.message.Entity) + 4096) // so that the body is copied once
-	field := func(name, value string) {
-		if value = clean(value); value != "" {
-			b.WriteString(name)
-			b.WriteString(": ")
-			b.WriteString(fold(value))
-			b.WriteString("\r\n")
-		}
+	n := neutral{hostname: a.in.o.Hostname}
+	entity := n.content(a.message.Entity, a.parts(), 0)
+	findings := a.findings(v, p, ref, a.warnings(n.renamed, n.unread))
+	note, mark := "", ""
+	if a.desk.Banner != banner.Off {
+		note, mark = findings.Note(a.desk.Banner, a.in.o.Vault.Name)
 	}
+	var b bytes.Buffer
+	b.Grow(len(entity) + len(note) + 6144) // so that the content is copied once
+	a.header(&b, ref)
+	for _, f := range findings.Fields(mark) {
+		writeField(&b, f[0], f[1])
+	}
+	b.WriteString("MIME-Version: 1.0\r\n")
+	if note == "" && !a.desk.AttachOriginal {
+		bare(&b, entity)
+		return b.Bytes()
+	}
+	a.parted(&b, note, entity, ref)
+	return b.Bytes()
+}
+
+// header writes the fields that every mail has.
+func (a *arrival) header(b *bytes.Buffer, ref request.Reference) {
 	subject := a.subject()
 	// An answer goes by the first reference in the subject: ours must be it.
 	if first := request.FindReferences(subject, 1); ref != "" && (len(first) == 0 || first[0] != ref) {
 		subject = "[" + string(ref) + "] " + subject
 	}
-	field("Received", fmt.Sprintf("from %s by %s; %s", a.inbound.Remote, a.in.o.Hostname, a.at.Format(time.RFC1123Z)))
+	writeField(b, "Received", fmt.Sprintf("from %s by %s; %s", a.inbound.Remote, a.in.o.Hostname, a.at.Format(time.RFC1123Z)))
 	for _, name := range []string{"From", "To", "Cc", "Date", "Message-Id", "In-Reply-To", "References"} {
 		values, _ := a.message.Field(name)
 		if len(values) > 0 {
-			field(name, values[0])
+			writeField(b, name, values[0])
 		}
 	}
-	field("Subject", encodeSubject(subject))
+	writeField(b, "Subject", encodeSubject(subject))
 	if a.peer != nil && len(a.peer.Addresses) > 0 {
 		// An answer goes where the Directory says, whatever the message asks.
-		field("Reply-To", (&mail.Address{Name: a.peer.ID, Address: a.peer.Addresses[0]}).String())
+		writeField(b, "Reply-To", (&mail.Address{Name: a.peer.ID, Address: a.peer.Addresses[0]}).String())
 	}
-	a.findings(v, p, ref, field)
-	field("MIME-Version", "1.0")
+}
+
+func writeField(b *bytes.Buffer, name, value string) {
+	if value = clean(value); value != "" {
+		b.WriteString(name)
+		b.WriteString(": ")
+		b.WriteString(fold(value))
+		b.WriteString("\r\n")
+	}
+}
+
+// parted writes note, content and original as parts of one message. The
+// content cannot leave its part: nobody knows the boundary when writing it.
+func (a *arrival) parted(b *bytes.Buffer, note string, entity []byte, ref request.Reference) {
+	boundary := "=_" + rand.Text()
+	b.WriteString("Content-Type: multipart/mixed; boundary=\"" + boundary + "\"\r\n")
+	if note != "" {
+		b.WriteString("\r\n--" + boundary + "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: inline\r\n" +
+			"Content-Description: " + banner.Description + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
+		b.WriteString(note)
+	}
+	b.WriteString("\r\n--" + boundary + "\r\n")
+	b.Write(entity)
+	if !bytes.HasPrefix(entity, []byte("\r\n")) && !bytes.Contains(entity, []byte("\r\n\r\n")) {
+		b.WriteString("\r\n\r\n") // a header without end must not take in what follows
+	}
+	if a.desk.AttachOriginal {
+		b.WriteString("\r\n--" + boundary + "\r\n" + originalHeader(ref))
+	}
+	b.WriteString("\r\n--" + boundary + "--\r\n")
+}
+
+// bare writes the content without anything around it.
+func bare(b *bytes.Buffer, entity []byte) {
+	head, body := splitEntity(entity)
 	for _, f := range head {
 		switch name := strings.ToLower(f.Name); {
 		case name == "content-type":
-			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, withoutProtection(f.Value))
+			fmt.Fprintf(b, "%s: %s\r\n", f.Name, withoutProtection(f.Value))
 		case strings.HasPrefix(name, "content-"):
-			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
+			fmt.Fprintf(b, "%s: %s\r\n", f.Name, f.Value)
 		}
 	}
 	b.WriteString("\r\n")
 	b.Write(body)
-	return b.Bytes()
 }
 
 // withoutProtection takes the parameters of header protection off a content
@@ -82,94 +125,6 @@ func withoutProtection(value string) string {
 		return formatted
 	}
 	return value
-}
-
-// findings writes what the gateway found out, in fields that a mail client can
-// show and filter on.
-func (a *arrival) findings(v verdict.Verdict, p plan, ref request.Reference, field func(name, value string)) {
-	field(HeaderPrefix+"Reference", string(ref))
-	field(HeaderPrefix+"Verdict", fmt.Sprintf("%s; %s; %s", v.Action, v.Reason, verdict.Of(v.Reason).Meaning))
-	field(HeaderPrefix+"Signer", a.describeSigner())
-	field(HeaderPrefix+"Signed-At", a.describeTime())
-	encryption := "no"
-	if a.message.Encrypted {
-		encryption = "yes; " + a.message.Cipher
-	}
-	field(HeaderPrefix+"Encrypted", encryption)
-	kinds, deadlines, parent := a.class.Kinds, []request.Deadline(nil), request.Reference("")
-	switch {
-	case p.attach != nil:
-		kinds = []request.Kind{p.attach.command.Kind}
-	default:
-		for _, o := range p.open {
-			if o.command.Ref == ref {
-				kinds, deadlines, parent = []request.Kind{o.command.Kind}, o.command.Deadlines, o.command.Parent
-			}
-		}
-	}
-	field(HeaderPrefix+"Kind", joinKinds(kinds))
-	field(HeaderPrefix+"Evidence", a.evidence())
-	if len(a.class.Articles) > 0 {
-		field(HeaderPrefix+"Articles", strings.Join(a.class.Articles, ", "))
-	}
-	switch {
-	case a.class.Emergency:
-		field(HeaderPrefix+"Emergency", "claimed; a person must confirm")
-	case a.class.ClaimsEmergency:
-		field(HeaderPrefix+"Emergency", "the word is used, no risk to life or safety was recognised; a person must look")
-	}
-	for _, d := range deadlines {
-		field(HeaderPrefix+"Deadline", fmt.Sprintf("%s; %s; %s", d.Clock, d.At.UTC().Format(time.RFC3339), d.Article))
-	}
-	field(HeaderPrefix+"Related", string(parent))
-	field(HeaderPrefix+"Their-Reference", mime.QEncoding.Encode("utf-8", printable(cut(a.class.TheirReference, 100))))
-	if outer, inner := a.message.Outer.Get("From"), a.message.Protected.Get("From"); inner != "" && outer != inner {
-		field(HeaderPrefix+"Differs", "From: the unprotected header says something else than the signed one")
-	}
-}
-
-func (a *arrival) describeSigner() string {
-	if a.signer == nil {
-		return "nobody: the message is not signed"
-	}
-	return fmt.Sprintf("%s; %s; %s", a.signer.ID, mime.QEncoding.Encode("utf-8", cut(a.signer.Institution, 100)), a.fingerprint())
-}
-
-func (a *arrival) describeTime() string {
-	if a.signer == nil {
-		return ""
-	}
-	s := a.message.Signature
-	return fmt.Sprintf("%s; %s; %s", s.Created.UTC().Format(time.RFC3339), s.Algorithm, s.Hash)
-}
-
-// evidence lists what led to the kind, strongest first.
-func (a *arrival) evidence() string {
-	var out []string
-	for _, c := range a.class.Candidates {
-		if !slices.Contains(a.class.Kinds, c.Kind) && a.class.Kinds[0] != request.Unclassified {
-			continue
-		}
-		for _, e := range c.Evidence {
-			if len(out) < 8 {
-				out = append(out, fmt.Sprintf("%s (%s)", cut(e.Text, 80), c.Kind))
-			}
-		}
-	}
-	for _, e := range a.class.Evidence {
-		if len(out) < 10 {
-			out = append(out, cut(e.Text, 80))
-		}
-	}
-	return mime.QEncoding.Encode("utf-8", printable(strings.Join(out, "; ")))
-}
-
-func joinKinds(kinds []request.Kind) string {
-	var out []string
-	for _, k := range kinds {
-		out = append(out, string(k))
-	}
-	return strings.Join(out, ", ")
 }
 
 // splitEntity cuts a MIME entity into its header and its body. The values keep

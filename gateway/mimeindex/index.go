@@ -16,7 +16,7 @@ import (
 // that contains it.
 const (
 	MaxDepth  = 32       // nested multiparts and messages
-	MaxParts  = 1000     // parts in the whole message
+	MaxParts  = 1100     // parts in the whole message: 1,000 that may arrive, and what is put around them
 	maxHeader = 32 << 10 // bytes of a message header kept in the index
 	maxValue  = 64 << 10 // bytes of one field's value that are looked at
 	maxParams = 64       // parameters of one Content-Type or Content-Disposition

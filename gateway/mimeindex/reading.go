@@ -10,8 +10,7 @@ import (
 // most limit bytes of it: the text/plain parts that are no attachments, and
 // HTML turned into text only where there is no plain text.
 func Reading(raw []byte, limit int) string {
-	b := builder{raw: raw, textOnly: true}
-	return b.build().reading(raw, limit)
+	return Outline(raw).Reading(raw, limit)
 }
 
 // Reading is the function of that name for a message with an index. raw must

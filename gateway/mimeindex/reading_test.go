@@ -78,3 +78,12 @@ func BenchmarkReading(b *testing.B) {
 		Reading(raw, 256<<10)
 	}
 }
+
+func TestBase64WithoutItsPaddingIsRead(t *testing.T) {
+	for body, want := range map[string]string{"SGk": "Hi", "SGk=": "Hi", "SA": "H", "S": "", "S=G=k": "Hi", "": ""} {
+		raw := []byte("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body)
+		if got := Reading(raw, 100); got != want {
+			t.Errorf("%q is read as %q, want %q", body, got, want)
+		}
+	}
+}

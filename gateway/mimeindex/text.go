@@ -138,7 +138,7 @@ func appendEscaped(out, line []byte) []byte {
 // decodeBase64 ignores everything outside the alphabet (RFC 2045, section
 // 6.8) and a broken end.
 func decodeBase64(body []byte) []byte {
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(body)))
+	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(body))) // the padding may be missing
 	if n, err := base64.StdEncoding.Decode(out, body); err == nil {
 		return out[:n]
 	}

@@ -15,6 +15,7 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/accounts"
+	"relais.example/gateway/banner"
 	"relais.example/gateway/intake"
 	"relais.example/gateway/mimeindex"
 	"relais.example/gateway/smtpd"
@@ -201,8 +202,14 @@ func queued(what string) smtpd.Outcome {
 	return smtpd.Outcome{Code: 250, Status: "2.0.0", Text: what + " signed, encrypted and queued"}
 }
 
-// read takes the message apart.
+// read takes the message apart, without what it quotes of the gateway's notes:
+// they are for staff.
 func (l *letter) read() error {
+	stripped, err := banner.Strip(l.submission.Raw, l.r.o.Vault.Name)
+	if err != nil {
+		return refuse("5.6.0", "the message quotes a part of the gateway's note, or has words written into it; delete what is left from [RELAIS- to [/RELAIS- and send again")
+	}
+	l.submission.Raw = stripped
 	l.index = mimeindex.Build(l.submission.Raw)
 	l.fields = map[string]string{}
 	from := 0

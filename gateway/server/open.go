@@ -14,6 +14,7 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/accounts"
+	"relais.example/gateway/banner"
 	"relais.example/gateway/config"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/inbox"
@@ -247,7 +248,7 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 func intakeDesks(c *config.Config, keys map[string][]*pgp.Key) []intake.Desk {
 	var out []intake.Desk
 	for _, d := range c.Desks {
-		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge, DirectoryService: d.DirectoryService})
+		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge, DirectoryService: d.DirectoryService, Banner: banner.Language(d.Banner), AttachOriginal: d.AttachOriginal})
 	}
 	return out
 }

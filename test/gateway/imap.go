@@ -14,6 +14,8 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-message/mail"
+
+	"relais.example/gateway/banner"
 )
 
 // Staff is an IMAP connection of one person.
@@ -31,7 +33,8 @@ type Mail struct {
 	UID    imap.UID
 	Flags  []string
 	Header mail.Header
-	Body   string // of the first part
+	Note   string // of the gateway, above the message
+	Body   string // of the first part of the sender
 }
 
 // IMAP logs a person in.
@@ -102,9 +105,13 @@ func (s *Staff) TryList(folder string) ([]Mail, error) {
 			return nil, fmt.Errorf("message %d of %s: %w", b.UID, folder, err)
 		}
 		m.Header = r.Header
-		if part, err := r.NextPart(); err == nil {
+		for part, err := r.NextPart(); err == nil && m.Body == ""; part, err = r.NextPart() {
 			text, _ := io.ReadAll(part.Body)
-			m.Body = string(text)
+			if part.Header.Get("Content-Description") == banner.Description && m.Note == "" {
+				m.Note = string(text)
+			} else {
+				m.Body = string(text)
+			}
 		}
 		out = append(out, m)
 	}
