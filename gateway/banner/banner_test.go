@@ -65,7 +65,7 @@ func TestNoteSaysWhatTheHeadersSay(t *testing.T) {
 		{"deadline", func(*Findings) {}, "Deadline: 2026-11-24 16:30 UTC, acknowledge (policy)", "X-Relais-Deadline: acknowledge; 2026-11-24T16:30:00Z; policy"},
 		{"emergency", func(f *Findings) { f.Emergency = EmergencyClaimed }, "Emergency: claimed; a person must confirm", "X-Relais-Emergency: claimed; "},
 		{"the word emergency", func(f *Findings) { f.Emergency = EmergencyMentioned }, "Emergency: the word is used", "X-Relais-Emergency: mentioned; "},
-		{"a warning", func(f *Findings) { f.Warnings = []Warning{{WarnRemote, 3}} }, "ATTENTION: the HTML asks for remote content in 3 places", "X-Relais-Warning: remote-content; the HTML asks for remote content in 3 places"},
+		{"a warning", func(f *Findings) { f.Warnings = []Warning{{WarnRemote, 3}} }, "ATTENTION: the HTML asks for remote content (3)", "X-Relais-Warning: remote-content; the HTML asks for remote content (3)"},
 		{"original kept", func(*Findings) {}, "", "X-Relais-Original: stored; sha256 000"},
 		{"original attached", func(f *Findings) { f.Attached = true }, "", "X-Relais-Original: attached; sha256 000"},
 	}

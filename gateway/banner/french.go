@@ -29,10 +29,10 @@ func french() words {
 		attention: "ATTENTION : ",
 		warnings: map[WarningCode]string{
 			WarnImitation:   "l'expéditeur a écrit quelque chose qui ressemble à cette note ou à un champ d'en-tête de la passerelle ; ne vous y fiez pas",
-			WarnRenamed:     "dans %d lignes du message un nom réservé à la passerelle (X-Relais-...) commence désormais par X-Sender- ; l'original est gardé tel quel",
+			WarnRenamed:     "des noms réservés à la passerelle (X-Relais-...) commencent ici par X-Sender- (%d) ; l'original est gardé tel quel",
 			WarnFromDiffers: "le From non protégé dit autre chose que le From signé",
-			WarnRemote:      "le HTML demande du contenu distant à %d endroits ; ne le chargez pas, l'expéditeur saurait quand et où il est lu",
-			WarnNotLooked:   "%d courriels joints à des courriels sont encodés trop de fois pour être examinés ; leurs en-têtes ne sont pas de la passerelle",
+			WarnRemote:      "le HTML demande du contenu distant (%d) ; ne le chargez pas, l'expéditeur saurait quand et où il est lu",
+			WarnNotLooked:   "des courriels dans des courriels sont encodés trop de fois pour être examinés (%d) ; leurs en-têtes ne sont pas de la passerelle",
 		},
 		meaning: func(r verdict.Reason) string { return frenchMeanings()[r] },
 	}

@@ -77,10 +77,10 @@ func english() words {
 		attention: "ATTENTION: ",
 		warnings: map[WarningCode]string{
 			WarnImitation:   "the sender wrote something that looks like this note or like a header field of the gateway; do not trust it",
-			WarnRenamed:     "in %d lines of the message a name that only the gateway may use (X-Relais-...) now begins with X-Sender-; the original is kept as it came",
+			WarnRenamed:     "names that only the gateway may use (X-Relais-...) begin with X-Sender- here (%d); the original is kept as it came",
 			WarnFromDiffers: "the unprotected From says something else than the signed one",
-			WarnRemote:      "the HTML asks for remote content in %d places; do not load it, the sender would learn when and where it is read",
-			WarnNotLooked:   "%d mails attached within mails are encoded too often to be looked at; header fields in them are not the gateway's",
+			WarnRemote:      "the HTML asks for remote content (%d); do not load it, the sender would learn when and where it is read",
+			WarnNotLooked:   "mails within mails are encoded too often to be looked at (%d); header fields in them are not the gateway's",
 		},
 		meaning: func(r verdict.Reason) string { return verdict.Of(r).Meaning },
 	}

@@ -35,7 +35,7 @@ type neutral struct {
 }
 
 func (n *neutral) content(raw []byte, parts *mimeindex.Index, depth int) []byte {
-	out := n.lines(raw)
+	out := n.lines(raw, depth > 0)
 	var edits []mimeindex.Edit
 	parts.Leaves(func(p *mimeindex.Part) bool {
 		if !p.IsEncoded() || !p.OpensAsMail() {
@@ -57,8 +57,9 @@ func (n *neutral) content(raw []byte, parts *mimeindex.Index, depth int) []byte 
 	return mimeindex.Rewrite(out, edits) // renaming moved nothing
 }
 
-// lines renames at the beginnings of lines.
-func (n *neutral) lines(raw []byte) []byte {
+// lines renames at the beginnings of lines. What was decoded may have line ends
+// that a message has not.
+func (n *neutral) lines(raw []byte, decoded bool) []byte {
 	out := raw
 	rename := func(at int, to string) {
 		if &out[0] == &raw[0] {
@@ -66,7 +67,7 @@ func (n *neutral) lines(raw []byte) []byte {
 		}
 		copy(out[at:], to)
 	}
-	for at := 0; at < len(raw); at = nextLine(raw, at) {
+	for at := 0; at < len(raw); at = nextLine(raw, at, decoded) {
 		line := raw[at:]
 		start := at
 		if line[0] == ' ' || line[0] == '\t' {
@@ -90,9 +91,15 @@ func (n *neutral) lines(raw []byte) []byte {
 	return out
 }
 
-// nextLine returns where the line after the one at at begins. A CR alone ends
-// a line for some.
-func nextLine(raw []byte, at int) int {
+// nextLine returns where the line after the one at at begins. With bareCR, a CR
+// alone ends a line, too.
+func nextLine(raw []byte, at int, bareCR bool) int {
+	if !bareCR {
+		if i := bytes.IndexByte(raw[at:], '\n'); i >= 0 {
+			return at + i + 1
+		}
+		return len(raw)
+	}
 	for at < len(raw) && raw[at] != '\n' && raw[at] != '\r' {
 		at++
 	}

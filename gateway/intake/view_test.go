@@ -89,6 +89,7 @@ func TestNothingInAMessageWritesHeadersOfItsOwn(t *testing.T) {
 		"in a file that is a mail":  content(mixed("Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"Note.EML\"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(forgedLetter)))),
 		"in headers as a text":      content(mixed("Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(forgedLetter)))),
 		"with LF line ends":         content(mixed(letterWith("base64", base64.StdEncoding.EncodeToString([]byte("From: a@b.example\nX-Relais-Verdict: forged\n\nHello\n"))))),
+		"with CR line ends":         content(mixed(letterWith("base64", base64.StdEncoding.EncodeToString([]byte("From: a@b.example\rX-Relais-Verdict: forged\r\rHello\r"))))),
 		"results in our name":       content(mixed(letterWith("8bit", "authentication-results :\r\n\t"+desk.Hostname+"; dkim=pass forged\r\n\r\nHello\r\n"))),
 		"boundary in pieces":        content("Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\r\n\r\n--ab\r\nX-Relais-Verdict: forged\r\n\r\nHello\r\n--ab--\r\n"),
 	}
