@@ -13,7 +13,9 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/intake"
+	"relais.example/gateway/mimeindex"
 	"relais.example/gateway/smtpd"
+	"relais.example/gateway/vault"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
@@ -29,15 +31,23 @@ type port struct {
 
 func open(t *testing.T) *port {
 	t.Helper()
-	d := desk.Open(t)
-	return &port{d, t, intake.New(intake.Options{
+	p := &port{Desk: desk.Open(t), t: t}
+	p.in = intake.New(p.options(func(*intake.Options) {}))
+	return p
+}
+
+// options are those of the port, changed.
+func (p *port) options(change func(*intake.Options)) intake.Options {
+	o := intake.Options{
 		Hostname:  desk.Hostname,
-		Desks:     []intake.Desk{{ID: "XA-1", Keys: []*pgp.Key{d.Keys["XA-1"]}, Acknowledge: true}, {ID: "XC-1", Keys: []*pgp.Key{d.Keys["XC-1"]}}},
-		Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Classifier: d.Classifier, Clocks: d.Clocks, Log: d.Log,
+		Desks:     []intake.Desk{{ID: "XA-1", Keys: []*pgp.Key{p.Keys["XA-1"]}, Acknowledge: true}, {ID: "XC-1", Keys: []*pgp.Key{p.Keys["XC-1"]}}},
+		Directory: p.Current, Queue: p.Queue, Vault: p.Vault, Classifier: p.Classifier, Clocks: p.Clocks, Log: p.Log,
 		Rules: intake.Rules{
 			Window: 72 * time.Hour, MaxAge: 365 * 24 * time.Hour, ClockTolerance: 10 * time.Minute, Keys: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(),
 		},
-	})}
+	}
+	change(&o)
+	return o
 }
 
 func inbound(raw []byte) smtpd.Inbound {
@@ -122,6 +132,31 @@ func TestAcceptedRequestIsOpenFiledAndAcknowledged(t *testing.T) {
 	}
 	if out := p.outbox(); len(out) != 1 || out[0].Purpose != queue.PurposeAck || out[0].To != "XB-1" || out[0].Request != s.Ref {
 		t.Errorf("outbox %+v", out)
+	}
+}
+
+// The original is attached without being stored once more.
+func TestOriginalIsAttachedAsItCame(t *testing.T) {
+	p := open(t)
+	p.in = intake.New(p.options(func(o *intake.Options) { o.Desks[0].AttachOriginal = true }))
+	raw := p.fromBeta(pgpmime.Draft{Subject: "Preservation", Body: []byte(preserve)})
+	s := p.opened(p.send(250, raw))
+	e := p.Folder(mailbox.Inbox)[0]
+	whole, err := intake.Body(t.Context(), p.Vault, e.Item)
+	if err != nil || int64(len(whole)) != e.Size {
+		t.Fatalf("%v; %d bytes, announced %d", err, len(whole), e.Size)
+	}
+	x := mimeindex.Build(whole)
+	original := x.Find([]int{3})
+	if len(x.Root.Parts) != 3 || string(whole[original.BodyStart:original.End]) != string(raw) || original.DispParams["filename"] != string(s.Ref)+"-original.eml" {
+		t.Errorf("%d parts in\n%s", len(x.Root.Parts), whole)
+	}
+	view, kept, _ := strings.Cut(e.Item, "+")
+	if stored := p.Body(view); strings.Contains(stored, "BEGIN PGP") || kept != s.Messages[0] {
+		t.Errorf("item %s, original %s, view\n%s", e.Item, s.Messages[0], stored)
+	}
+	if _, err := intake.Body(t.Context(), p.Vault, view+"+s9-9"); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("without its original: %v", err)
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/accounts"
+	"relais.example/gateway/banner"
 	"relais.example/gateway/reply"
 	"relais.example/gateway/smtpd"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
+	"relais.example/routing/verdict"
 	"relais.example/test/desk"
 )
 
@@ -120,6 +122,39 @@ func TestAnswerGoesSignedAndEncryptedToWhoAsked(t *testing.T) {
 	sent := p.Folder(mailbox.Sent)
 	if len(sent) != 1 || sent[0].Request != string(ref) || !slices.Contains(p.Folder(mailbox.Inbox)[0].Flags, `\Answered`) {
 		t.Errorf("sent %+v, inbox %+v", sent, p.Folder(mailbox.Inbox))
+	}
+}
+
+// The note is for staff: neither the requester nor the classifier reads it.
+func TestQuotedNoteStaysHere(t *testing.T) {
+	p := open(t)
+	ref := p.received(1, "XB-1")
+	found := banner.Findings{
+		Message: "m", Reference: ref, Verdict: verdict.Verdict{Action: verdict.Accept, Reason: verdict.OK}, Emergency: banner.EmergencyClaimed,
+		Kinds: []request.Kind{request.EmergencyDisclosure}, Warnings: []banner.Warning{{Code: banner.WarnImitation}},
+	}
+	note, _ := found.Note(banner.English, p.Vault.Name)
+	quoted := "> " + strings.ReplaceAll(strings.TrimSpace(note), "\r\n", "\r\n> ") + "\r\n"
+	headers := "Subject: Re: [" + string(ref) + "] x\r\nIn-Reply-To: " + theirID + "\r\n"
+	p.send(550, letter(headers, "Reply code: NO_DATA\r\n"+quoted[:100]+"\r\n"), desk.Beta)
+	p.send(550, letter(headers, "Reply code: NO_DATA\r\n"+quoted+strings.Replace(quoted, "ACCEPTED", "mine", 1)), desk.Beta)
+	if len(p.outbox()) != 0 {
+		t.Error("a letter with a part of a note left")
+	}
+	body := quoted + "> Please look.\r\nReply code: NO_DATA\r\n"
+	p.send(250, letter(headers+"Content-Type: text/html\r\n", "<p>Reply code: NO_DATA</p><blockquote><pre>"+note+"</pre>Please look.</blockquote>"), desk.Beta)
+	m, _, out := p.left("XB-1")
+	if text := string(m.Entity); strings.Contains(text, "RELAIS") || strings.Contains(text, "ACCEPTED") || !strings.Contains(text, "Please look.") || out.Code != "NO_DATA" {
+		t.Errorf("code %q in\n%s", out.Code, text)
+	}
+	text := p.send(250, letter("Subject: Another question\r\n", body), desk.Delta)
+	if s := p.State(request.FindReferences(text, 1)[0]); s.Emergency || s.Kind != request.Unclassified {
+		t.Errorf("the words of the note made it %+v", s)
+	}
+	for _, e := range p.Folder(mailbox.Sent) {
+		if copied := p.Body(e.Item); strings.Contains(copied, "RELAIS") {
+			t.Errorf("the copy in Sent:\n%s", copied)
+		}
 	}
 }
 
