@@ -11,8 +11,8 @@ func french() words {
 		weak: "ne tient que par SHA-1 : demandez-en une nouvelle", signed: "Signé : ",
 		before: "%s avant l'arrivée", after: "%s après l'arrivée", moment: "moins d'une minute", minutes: "min", hours: "h", days: "jours",
 		old: "ancien : est-ce encore voulu ?", future: "leur horloge avance",
-		covers: "La signature couvre : ", whole: "tout le message", nothing: "rien",
-		withHeader: "et de son en-tête %s", withoutHeader: "mais rien de son en-tête : From, To, Date et Subject ne sont pas prouvés",
+		covers: "Couvre : ", whole: "tout le message", nothing: "rien",
+		withHeader: "en-tête %s", withoutHeader: "mais rien de son en-tête : From, To, Date et Subject ne sont pas prouvés",
 		addressed: "Destiné à : ",
 		addressees: map[Addressed]string{
 			AddressedByKey:    "ce service (la signature nomme sa clé)",

@@ -67,7 +67,7 @@ func (f Findings) describeSigner(w words, line func(label, text string)) {
 	if !f.Expires.IsZero() {
 		expires = fmt.Sprintf(w.until, f.Expires.UTC().Format(time.DateOnly))
 	}
-	text := f.Algorithm + ", " + expires
+	text := expires
 	for _, h := range f.Health {
 		switch h {
 		case HealthExpires:
@@ -77,7 +77,7 @@ func (f Findings) describeSigner(w words, line func(label, text string)) {
 		}
 	}
 	line(w.key, f.Fingerprint+", "+text)
-	signed := f.SignedAt.UTC().Format("2006-01-02 15:04 UTC") + ", " + ageWords(w, f.Age)
+	signed := f.SignedAt.UTC().Format("2006-01-02 15:04 UTC") + ", " + ageWords(w, f.Age) + ", " + f.Algorithm
 	switch f.Freshness {
 	case Old:
 		signed += " (" + w.old + ")"
@@ -107,7 +107,8 @@ func (f Findings) describeRequest(w words, line func(label, text string)) {
 	if f.Emergency != "" {
 		line(w.emergency, emergencyWords(w, f.Emergency))
 	}
-	for _, d := range f.Deadlines {
+	if len(f.Deadlines) > 0 { // the others stand in the header: the note is to be short
+		d := f.Deadlines[0]
 		line(w.deadline, fmt.Sprintf("%s, %s (%s)", d.At.UTC().Format("2006-01-02 15:04 UTC"), d.Clock, d.Article))
 	}
 }

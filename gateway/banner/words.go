@@ -59,8 +59,8 @@ func english() words {
 		weak: "held together by SHA-1: ask for a new one", signed: "Signed: ",
 		before: "%s before it came", after: "%s after it came", moment: "less than a minute", minutes: "min", hours: "h", days: "days",
 		old: "old: is it still wanted?", future: "their clock runs ahead",
-		covers: "Signature covers: ", whole: "the whole message", nothing: "nothing",
-		withHeader: "and of its header %s", withoutHeader: "but nothing of its header: From, To, Date and Subject are not proven",
+		covers: "Covers: ", whole: "the whole message", nothing: "nothing",
+		withHeader: "header %s", withoutHeader: "but nothing of its header: From, To, Date and Subject are not proven",
 		addressed: "Addressed to: ",
 		addressees: map[Addressed]string{
 			AddressedByKey:    "this desk (the signature names its key)",

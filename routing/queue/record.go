@@ -25,10 +25,17 @@ type Record struct {
 	Refuse *Refusal        `json:"refuse,omitempty"` // local note: a message was rejected
 	// Installed is set when a contact point told which Directory it has.
 	Installed *Installed `json:"installed,omitempty"`
-	Look      *Look      `json:"look,omitempty"` // local note: somebody looked at the Directory
+	Look      *Look      `json:"look,omitempty"`   // local note: somebody looked at the Directory
+	Export    *Export    `json:"export,omitempty"` // local note: somebody took a message as it came
 	// Validity is set on the first record of a desk: the UIDVALIDITY of its
 	// folders.
 	Validity uint32 `json:"validity,omitempty"`
+}
+
+// Export notes that a message as it came was handed out.
+type Export struct {
+	Request request.Reference `json:"request"`
+	Item    string            `json:"item"` // in the vault
 }
 
 // MailOp is what happens to a message in a folder.
@@ -140,7 +147,7 @@ type Look struct {
 
 // empty reports whether the record would change nothing.
 func (r Record) empty() bool {
-	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Look == nil && r.Installed == nil && r.Validity == 0
+	return len(r.Events)+len(r.Mail)+len(r.Out)+len(r.Once)+len(r.Thread) == 0 && r.Number == nil && r.Refuse == nil && r.Look == nil && r.Installed == nil && r.Export == nil && r.Validity == 0
 }
 
 // change is a request before and after a record.
