@@ -9,7 +9,6 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
-	gopenpgp "github.com/ProtonMail/gopenpgp/v2/crypto"
 )
 
 // Algorithm says what kind of key to generate.
@@ -77,29 +76,15 @@ func ReadKey(data, passphrase []byte) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading private key: %w", err)
 	}
-	key, err := gopenpgp.NewKey(binary)
+	if binary, err = onlySecret(binary); err != nil {
+		return nil, fmt.Errorf("reading private key: %w", err)
+	}
+	entity, err := readEntity(binary)
 	if err != nil {
 		return nil, fmt.Errorf("reading private key: %w", err)
 	}
-	if !key.IsPrivate() {
-		return nil, errors.New("reading private key: this is a certificate (public key): export the secret key")
-	}
-	locked, err := key.IsLocked()
-	if err != nil {
-		return nil, fmt.Errorf("reading private key: %w", err)
-	}
-	if locked {
-		if key, err = key.Unlock(passphrase); err != nil {
-			return nil, errors.New("unlocking private key: the passphrase is wrong or missing")
-		}
-	}
-	unlocked, err := key.Serialize()
-	if err != nil {
-		return nil, fmt.Errorf("reading private key: %w", err)
-	}
-	entity, err := readEntity(unlocked)
-	if err != nil {
-		return nil, fmt.Errorf("reading private key: %w", err)
+	if err := entity.DecryptPrivateKeys(passphrase); err != nil {
+		return nil, errors.New("unlocking private key: the passphrase is wrong or missing")
 	}
 	k, err := newKey(entity)
 	if err != nil {
@@ -142,26 +127,20 @@ func (k *Key) Certificate() *Certificate { return k.cert }
 // Armor returns the private key in ASCII armor, locked with the passphrase; a
 // nil passphrase leaves it unprotected.
 func (k *Key) Armor(passphrase []byte) ([]byte, error) {
-	var b bytes.Buffer
-	if err := k.entity.SerializePrivateWithoutSigning(&b, nil); err != nil {
+	entity, err := copyEntity(k.entity)
+	if err != nil {
 		return nil, fmt.Errorf("writing private key: %w", err)
 	}
-	if passphrase == nil {
-		return enarmor(armorPrivate, b.Bytes(), "\n"), nil
+	if passphrase != nil {
+		if err := lock(entity, passphrase); err != nil {
+			return nil, fmt.Errorf("locking private key: %w", err)
+		}
 	}
-	key, err := gopenpgp.NewKey(b.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("locking private key: %w", err)
+	var b bytes.Buffer
+	if err := entity.SerializePrivateWithoutSigning(&b, nil); err != nil {
+		return nil, fmt.Errorf("writing private key: %w", err)
 	}
-	locked, err := key.Lock(passphrase)
-	if err != nil {
-		return nil, fmt.Errorf("locking private key: %w", err)
-	}
-	armored, err := locked.ArmorWithCustomHeaders("", "")
-	if err != nil {
-		return nil, fmt.Errorf("locking private key: %w", err)
-	}
-	return []byte(armored), nil
+	return enarmor(armorPrivate, b.Bytes(), "\n"), nil
 }
 
 // SignDetached returns an armored detached signature over the exact bytes of
