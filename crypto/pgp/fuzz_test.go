@@ -106,3 +106,41 @@ func FuzzParseCertificates(f *testing.F) {
 		NewRing(certs...)
 	})
 }
+
+// FuzzReadKey reads private keys as 'relais key import' does. What is read can
+// be written, and is the same key when it is read again.
+func FuzzReadKey(f *testing.F) {
+	k := fuzzKey(f)
+	full, err := GenerateCertifyOnly("a", "a@alphaland.example", Curve25519, fuzzTime, 0)
+	check(f, err)
+	stripped, err := full.WithoutPrimary()
+	check(f, err)
+	for _, seed := range []*Key{k, full, stripped} {
+		armored, err := seed.Armor(nil)
+		check(f, err)
+		f.Add(armored)
+		_, binary, _, err := dearmor(armored)
+		check(f, err)
+		f.Add(binary)
+	}
+	f.Add(k.Certificate().Armor())
+	f.Add([]byte{0xC5, 10, 4, 0, 0, 0, 0, 22, 255, 0, 101, 0, 'G', 'N', 'U', 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, err := ReadKey(data, []byte("x"))
+		if err != nil {
+			return
+		}
+		k.Parts()
+		armored, err := k.Armor(nil)
+		if err != nil {
+			t.Fatalf("read but not written: %v", err)
+		}
+		again, err := ReadKey(armored, nil)
+		if err != nil {
+			t.Fatalf("written but not read: %v", err)
+		}
+		if again.Certificate().Fingerprint() != k.Certificate().Fingerprint() || len(again.Parts()) != len(k.Parts()) {
+			t.Fatal("another key came back")
+		}
+	})
+}
