@@ -15,6 +15,8 @@ import (
 	"unicode"
 
 	"github.com/goccy/go-yaml"
+
+	"relais.example/gateway/secret"
 )
 
 const (
@@ -38,8 +40,8 @@ func read(path string) ([]Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading staff file: %w", err)
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("staff file %s is open to every user of the machine (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	if err := secret.Check(path); err != nil {
+		return nil, fmt.Errorf("staff file %w", err)
 	}
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("staff file %s has %d bytes; at most %d are allowed", path, info.Size(), maxFile)
@@ -195,47 +197,8 @@ func change(path string, mayCreate bool, edit func([]Account) ([]Account, error)
 		return fmt.Errorf("writing staff file: the accounts cannot be written as YAML; use plainer names (%v)", err)
 	}
 	head := "# Staff accounts of Relais, written by 'relais staff'. Send SIGHUP to the gateway after changes.\n"
-	if err := replace(path, append([]byte(head), data...)); err != nil {
+	if err := secret.Replace(path, append([]byte(head), data...)); err != nil {
 		return fmt.Errorf("writing staff file: %w", err)
 	}
-	return folder.Sync()
-}
-
-// replace swaps the file at path for data in one step. Owner and group stay
-// those of the file, or of its folder when it is new: root may run 'relais
-// staff' for a gateway that runs as another user. The mode is 0600, or 0640
-// where the group could read before.
-func replace(path string, data []byte) (err error) {
-	mode := fs.FileMode(0o600)
-	like, err := os.Stat(path)
-	if err == nil {
-		mode |= like.Mode().Perm() & 0o040
-	} else if like, err = os.Stat(filepath.Dir(path)); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".staff-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		f.Close()
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if s, ok := like.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		if err = f.Chown(int(s.Uid), int(s.Gid)); err != nil {
-			return err
-		}
-	}
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }

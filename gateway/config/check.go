@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	hostPattern = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
-	deskPattern = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,8}$`)
+	hostPattern       = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+	credentialPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$`)
+	deskPattern       = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,8}$`)
 )
 
 // checkString checks s by the "is" and "oneof" tags of its field. An empty
@@ -56,6 +57,10 @@ func checkString(s string, tag reflect.StructTag) error {
 		return checkInbox(s)
 	case "redisurl":
 		return checkRedisURL(s)
+	case "credential":
+		if !credentialPattern.MatchString(s) {
+			return fmt.Errorf("%q is not the name of a systemd credential; use e.g. \"desk-passphrase\"", clip(s))
+		}
 	case "sha256":
 		if b, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err != nil || len(b) != 32 {
 			return fmt.Errorf("%q is not a SHA-256 in hex (64 digits)", clip(s))
@@ -186,6 +191,9 @@ func (c *Config) checkDesks(d *decoder) {
 			d.at(key+".id", "%q is the id of desks[%d] already; each desk has its own", desk.ID, first)
 		}
 		ids[desk.ID] = i
+		if desk.PassphraseFile != "" && desk.PassphraseCredential != "" {
+			d.at(key+".passphrase_credential", "passphrase_file is set too; keep one of them")
+		}
 		for j, file := range desk.KeyFiles {
 			fileKey := fmt.Sprintf("%s.key_files[%d]", key, j)
 			switch owner, ok := keys[file]; {

@@ -102,10 +102,11 @@ type Directory struct {
 
 // Desk is a contact point served by this gateway.
 type Desk struct {
-	ID             string   `yaml:"id" is:"desk" required:"true" example:"XA-1" doc:"Identifier of the contact point in the Directory."`
-	KeyFiles       []string `yaml:"key_files" is:"secretfile" required:"true" example:"keys/XA-1.asc" doc:"OpenPGP private keys of the desk, armored. The first one signs; all of them decrypt."`
-	PassphraseFile string   `yaml:"passphrase_file" is:"secretfile" default:"" doc:"File with the passphrase of these keys. Empty: the keys are not protected."`
-	Acknowledge    bool     `yaml:"acknowledge" default:"true" doc:"Send a signed and encrypted acknowledgement for each accepted request."`
+	ID                   string   `yaml:"id" is:"desk" required:"true" example:"XA-1" doc:"Identifier of the contact point in the Directory."`
+	KeyFiles             []string `yaml:"key_files" is:"secretfile" required:"true" example:"keys/XA-1.asc" doc:"OpenPGP private keys of the desk, armored. The first one signs; all of them decrypt."`
+	PassphraseFile       string   `yaml:"passphrase_file" is:"secretfile" default:"" doc:"File with the passphrase of these keys. Empty: the keys are not protected, or passphrase_credential names it."`
+	PassphraseCredential string   `yaml:"passphrase_credential" is:"credential" default:"" example:"desk-passphrase" doc:"Name of a systemd credential that holds the passphrase of these keys (LoadCredential= or LoadCredentialEncrypted= in the unit). Instead of passphrase_file."`
+	Acknowledge          bool     `yaml:"acknowledge" default:"true" doc:"Send a signed and encrypted acknowledgement for each accepted request."`
 	// DirectoryService turns on answers to questions by mail.
 	DirectoryService bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
 	Inbox            string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`

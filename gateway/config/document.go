@@ -132,7 +132,7 @@ func Describe() []byte {
 		"- Unknown keys are errors. So are anchors, aliases and tags.\n" +
 		"- Durations: `30s`, `15m`, `72h`, `30d`, `1d12h`. Sizes: `64KiB`, `25MiB`, or a number of bytes.\n" +
 		"- Relative paths start at the folder of the configuration file.\n" +
-		"- Secrets stand in files of their own (`*_file`), which must not be open to every user of the machine (`chmod 600`, or 640 with the gateway's group).\n" +
+		"- Secrets stand in files of their own (`*_file`), which nobody but their owner may read or change (`chmod 600`); the owner is the gateway's user or root.\n" +
 		"- **required** in the column Default: the key must be given.\n")
 	var plain []reflect.StructField
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
@@ -204,7 +204,7 @@ func typeName(f reflect.StructField) string {
 		"hostname": "host name", "newpath": "folder, made when missing", "dir": "folder",
 		"file": "file", "secretfile": "file, secret", "listen": "host:port, :port or empty",
 		"hostport": "host:port", "size": "size", "desk": "identifier such as XA-1",
-		"redisurl": "URL", "inbox": "decrypted", "sha256": "64 hex digits",
+		"redisurl": "URL", "credential": "name of a credential", "inbox": "decrypted", "sha256": "64 hex digits",
 		"reasons": "reason codes and actions",
 	}[f.Tag.Get("is")]
 	switch {

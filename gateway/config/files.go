@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"relais.example/gateway/secret"
 )
 
 func isPath(is string) bool {
@@ -50,6 +53,11 @@ func (c *Config) checkFiles(d *decoder) {
 			d.at(key, "%s%s", err, hint(key, err))
 		}
 	})
+	if key := c.VaultKeyFile(); c.Vault.KeyFile == "" { // made at the first start
+		if err := secret.Check(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.at("data_dir", "%s", err)
+		}
+	}
 	c.checkCertificate(d)
 	walkStrings(c, func(key, _ string, s *string) {
 		if *s == "" || d.bad[key] || !strings.HasSuffix(key, "ca_file") {
@@ -94,16 +102,33 @@ func checkPath(path, is string) error {
 		return nil
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file", path)
-	case is == "secretfile" && info.Mode().Perm()&0o007 != 0:
-		return fmt.Errorf("%s is open to every user of the machine (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
 	case info.Size() == 0:
 		return fmt.Errorf("%s is empty", path)
+	case is == "secretfile":
+		if err := secret.Check(path); err != nil {
+			return err
+		}
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// Warnings says of each folder that holds a secret file whether other users of
+// the machine could put another file there.
+func (c *Config) Warnings() []string {
+	var warnings []string
+	walkStrings(c, func(_, is string, s *string) {
+		if is != "secretfile" || *s == "" {
+			return
+		}
+		if err := secret.CheckFolder(*s); err != nil && !errors.Is(err, fs.ErrNotExist) && !slices.Contains(warnings, err.Error()) {
+			warnings = append(warnings, err.Error())
+		}
+	})
+	return warnings
 }
 
 // noText keeps the kind of an error and drops its words.

@@ -67,7 +67,7 @@ func TestLoadChecksTheFilesItNames(t *testing.T) {
 		{"no staff yet", func(t *testing.T, dir string) { remove(t, dir, "staff.yaml") },
 			":1: staff_file: DIR/staff.yaml does not exist; 'relais staff add' makes it"},
 		{"open key", func(t *testing.T, dir string) { chmod(t, dir, "keys/XA-1.asc", 0o644) },
-			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is open to every user of the machine (mode 0644); run: chmod 600 DIR/keys/XA-1.asc"},
+			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is open to other users of this machine (mode 0644); run: chmod 600 DIR/keys/XA-1.asc"},
 		{"empty key", func(t *testing.T, dir string) { put(t, dir, "keys/XA-1.asc", "") },
 			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is empty"},
 		{"folder as key", func(t *testing.T, dir string) { remove(t, dir, "keys/XA-1.asc"); put(t, dir, "keys/XA-1.asc/x", "") },
@@ -90,7 +90,7 @@ func TestLoadChecksTheFilesItNames(t *testing.T) {
 		{"value and file at once", func(t *testing.T, dir string) {
 			chmod(t, dir, "tls/key.pem", 0o604)
 			put(t, dir, "relais.yaml", read(t, filepath.Join(dir, "relais.yaml"))+"log: {level: loud}\n")
-		}, ":2: tls.key_file: DIR/tls/key.pem is open to every user of the machine (mode 0604); run: chmod 600 DIR/tls/key.pem\n" +
+		}, ":2: tls.key_file: DIR/tls/key.pem is open to other users of this machine (mode 0604); run: chmod 600 DIR/tls/key.pem\n" +
 			"DIR/relais.yaml:5: log.level: \"loud\" is not allowed; use \"debug\", \"info\", \"warn\" or \"error\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

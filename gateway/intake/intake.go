@@ -31,8 +31,8 @@ import (
 // Desk is what intake needs to know of a desk.
 type Desk struct {
 	ID          string
-	Keys        []*pgp.Key
-	Acknowledge bool // answer accepted requests with an acknowledgement
+	Keys        func() []*pgp.Key // those of the moment; the first signs, all decrypt
+	Acknowledge bool              // answer accepted requests with an acknowledgement
 	// DirectoryService answers questions to the Directory (package inquiry).
 	DirectoryService bool
 	// Banner is the language of the note that staff read above a message;
@@ -171,7 +171,7 @@ func (a *arrival) open() verdict.Reason {
 		return verdict.MailLoop
 	}
 	m, err := pgpmime.Open(a.inbound.Raw, pgpmime.Options{
-		Keys: a.desk.Keys, Ring: a.directory.Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
+		Keys: a.desk.Keys(), Ring: a.directory.Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
 	})
 	switch {
 	case err == nil:

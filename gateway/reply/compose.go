@@ -69,7 +69,7 @@ func (r *Reply) sealAutomatic(desk string, out queue.Out, text automatic) ([]byt
 	if sendable(text.answers) {
 		draft.InReplyTo, draft.References = text.answers, []string{text.answers}
 	}
-	return pgpmime.Seal(draft, r.desks[desk].Key, certificates, time.Now())
+	return pgpmime.Seal(draft, r.desks[desk].Key(), certificates, time.Now())
 }
 
 // says is the protected field that tells another gateway what a reply is.

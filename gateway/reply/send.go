@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/intake"
 	"relais.example/gateway/smtpd"
@@ -178,11 +179,12 @@ func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra
 		return "", 0, err
 	}
 	draft.Extra = append(draft.Extra, extra...)
-	sealed, err := pgpmime.Seal(draft, l.desk.Key, certificates, l.at)
+	signer := l.desk.Key()
+	sealed, err := pgpmime.Seal(draft, signer, certificates, l.at)
 	if err != nil {
 		return "", 0, refuse("5.6.0", "the message cannot be sealed: %s", oneLine(err))
 	}
-	copied := l.sentCopy(*out, cp, subject)
+	copied := l.sentCopy(*out, cp, subject, signer)
 	names, err := l.r.o.Vault.Put(ctx, sealed, copied)
 	if err != nil {
 		return "", 0, err
@@ -265,7 +267,7 @@ func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size in
 }
 
 // sentCopy is the message as it was written, with our reference.
-func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject string) []byte {
+func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject string, signer *pgp.Key) []byte {
 	var b bytes.Buffer
 	field := func(name, value string) {
 		if value != "" {
@@ -281,7 +283,7 @@ func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject str
 	field("References", l.fields["references"])
 	field(intake.HeaderPrefix+"Reference", string(out.Request))
 	field(intake.HeaderPrefix+"Sent-By", l.account.User)
-	field(intake.HeaderPrefix+"Sent-As", MessageID(out, l.r.o.Hostname)+"; signed by "+l.desk.Key.Certificate().Fingerprint()+"; encrypted to "+out.To)
+	field(intake.HeaderPrefix+"Sent-As", MessageID(out, l.r.o.Hostname)+"; signed by "+signer.Certificate().Fingerprint()+"; encrypted to "+out.To)
 	field(intake.HeaderPrefix+"Reply-Code", out.Code)
 	field("MIME-Version", "1.0")
 	root := l.index.Root

@@ -43,21 +43,22 @@ func check(path string, info fs.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&0o066 != 0 {
 		return fmt.Errorf("%s is open to other users of this machine (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
-	if uid := owner(info); !mayOwn(uid, path) {
+	folder, err := os.Stat(filepath.Dir(resolve(path)))
+	if err != nil {
+		return err
+	}
+	if uid := owner(info); !mayOwn(uid, os.Geteuid(), owner(folder), folder.Mode()) {
 		return fmt.Errorf("%s belongs to another user (uid %d), who may change it; run: chown %d %s", path, uid, os.Geteuid(), path)
 	}
 	return nil
 }
 
-func mayOwn(uid int, path string) bool {
-	if uid == 0 || uid == os.Geteuid() {
+// mayOwn judges the owner of a file for the user us.
+func mayOwn(owner, us, folderOwner int, folder fs.FileMode) bool {
+	if owner == 0 || owner == us {
 		return true
 	}
-	if os.Geteuid() != 0 {
-		return false
-	}
-	folder, err := os.Stat(filepath.Dir(resolve(path)))
-	return err == nil && owner(folder) == uid && folder.Mode().Perm()&0o022 == 0
+	return us == 0 && folderOwner == owner && folder.Perm()&0o022 == 0
 }
 
 // CheckFolder reports what is wrong with the folder of a secret file: whoever

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
-	"relais.example/crypto/pgp"
-	"relais.example/gateway/config"
+	"relais.example/gateway/secret"
 	"relais.example/gateway/vault"
 )
 
@@ -33,37 +31,10 @@ func (s *Server) lock(dir string) error {
 	return nil
 }
 
-// readKeys reads the private keys of the desks; the first of a desk signs.
-func readKeys(c *config.Config) (map[string][]*pgp.Key, error) {
-	out := map[string][]*pgp.Key{}
-	for _, d := range c.Desks {
-		var passphrase []byte
-		if d.PassphraseFile != "" {
-			b, err := os.ReadFile(d.PassphraseFile)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: reading passphrase: %w", d.ID, err)
-			}
-			passphrase = []byte(strings.TrimRight(string(b), "\r\n"))
-		}
-		for _, path := range d.KeyFiles {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: reading key: %w", d.ID, err)
-			}
-			k, err := pgp.ReadKey(b, passphrase)
-			if err != nil {
-				return nil, fmt.Errorf("desk %s: %s: %w", d.ID, path, err)
-			}
-			out[d.ID] = append(out[d.ID], k)
-		}
-	}
-	return out, nil
-}
-
 // readVaultKey reads the key of the vault in dir, and makes one at the first
 // start. The key is durable before any body is.
 func readVaultKey(path, dir string) ([]byte, error) {
-	key, err := os.ReadFile(path)
+	key, err := secret.Read(path)
 	if err == nil {
 		return key, nil
 	}
@@ -75,48 +46,15 @@ func readVaultKey(path, dir string) ([]byte, error) {
 	}
 	key = make([]byte, vault.KeySize)
 	rand.Read(key)
-	if err := writeDurably(path, key); err != nil {
+	if err := secret.Create(path, key); err != nil {
 		return nil, fmt.Errorf("vault key: %w", err)
 	}
 	return key, nil
 }
 
-// writeDurably writes a new file that only its owner may read, all of it or
-// nothing.
-func writeDurably(path string, p []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if _, err := f.Write(p); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	b, err := secret.ReadLine(path)
+	return string(b), err
 }
 
 // readPool returns the authorities of a PEM file, besides those of pool.

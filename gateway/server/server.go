@@ -19,10 +19,12 @@ import (
 	"relais.example/gateway/config"
 	"relais.example/gateway/console"
 	"relais.example/gateway/control"
+	"relais.example/gateway/deskkey"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/metrics"
 	"relais.example/gateway/relay"
 	"relais.example/gateway/reply"
+	"relais.example/gateway/secret"
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/timers"
 	"relais.example/gateway/vault"
@@ -36,8 +38,8 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
 
-	locks     []*os.File        // of the folders, until the end
-	signers   map[string]string // fingerprint of the key that signs, by desk
+	locks     []*os.File // of the folders, until the end
+	keys      atomic.Pointer[deskkey.Set]
 	stopRedis func()
 	directory *directory.Store
 	accounts  *accounts.Set
@@ -159,14 +161,14 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reload reads again what may change while the gateway runs: staff accounts,
-// the Directory, the TLS certificate. What is wrong stays as it was; the error
-// says all of it.
+// the Directory, the desks' keys, the TLS certificate. Connections stay. What is
+// wrong stays as it was; the error says all of it.
 func (s *Server) Reload() error {
 	changed, err := s.directory.Reload(time.Now())
 	if changed {
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
-	err = errors.Join(err, s.checkDesks(s.directory.Current()), s.accounts.Reload(), s.certificate.load())
+	err = errors.Join(err, s.reloadKeys(), s.accounts.Reload(), s.certificate.load())
 	if err != nil {
 		s.log.Error("reloading: the old state stays in force where the new one is wrong", "error", err)
 	}
@@ -178,7 +180,7 @@ func (s *Server) Ready() error {
 	if err := s.vault.Err(); err != nil {
 		return err
 	}
-	if err := s.checkDesks(s.directory.Current()); err != nil {
+	if err := s.checkDesks(s.directory.Current(), *s.keys.Load()); err != nil {
 		return err
 	}
 	return s.queue.Ready()
@@ -223,6 +225,9 @@ type certificate struct {
 }
 
 func (c *certificate) load() error {
+	if err := secret.Check(c.keyFile); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)

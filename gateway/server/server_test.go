@@ -426,7 +426,7 @@ func TestAuthoritiesOfTheRelay(t *testing.T) {
 // defines it.
 func TestEverySettingHasAnEffect(t *testing.T) {
 	var source strings.Builder
-	for _, pattern := range []string{"*.go", "../../cmd/relais/*.go"} {
+	for _, pattern := range []string{"*.go", "../deskkey/*.go", "../../cmd/relais/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
