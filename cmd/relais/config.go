@@ -29,7 +29,10 @@ func newConfigCommand() *cobra.Command {
 				if len(args) == 1 {
 					path = args[0]
 				}
-				text, err := checkConfig(path)
+				text, warnings, err := checkConfig(path)
+				for _, warning := range warnings {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", path, warning)
+				}
 				fmt.Fprint(cmd.OutOrStdout(), text)
 				return err
 			},
@@ -56,23 +59,23 @@ func newConfigCommand() *cobra.Command {
 	return cmd
 }
 
-// checkConfig returns a summary of a good file, or an error that lists
-// everything that is wrong with it and with the staff file.
-func checkConfig(path string) (string, error) {
+// checkConfig returns a summary of a good file and what could be better, or an
+// error that lists everything that is wrong with it and with the staff file.
+func checkConfig(path string) (summary string, warnings []string, err error) {
 	c, err := config.Load(path)
 	var problems config.Errors
 	switch {
 	case errors.As(err, &problems):
-		return "", fmt.Errorf("%s in %s; 'relais config describe' explains each key\n%w", count(len(problems), "error"), path, err)
+		return "", nil, fmt.Errorf("%s in %s; 'relais config describe' explains each key\n%w", count(len(problems), "error"), path, err)
 	case err != nil:
-		return "", err
+		return "", nil, err
 	}
 	staff, err := accounts.Load(c.StaffFile)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := checkStaffDesks(c, staff.All()); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	queue := "embedded queue"
 	if !c.Redis.Embedded() {
@@ -83,7 +86,7 @@ func checkConfig(path string) (string, error) {
 		desks = append(desks, d.ID)
 	}
 	return fmt.Sprintf("%s: ok: %s (%s), %s, %s\n", path, count(len(desks), "desk"), strings.Join(desks, ", "),
-		count(len(staff.All()), "staff account"), queue), nil
+		count(len(staff.All()), "staff account"), queue), c.Warnings(), nil
 }
 
 // checkStaffDesks reports the accounts of desks that this gateway does not

@@ -39,7 +39,7 @@ func newRootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServeCommand(), newInitCommand(), newDemoCommand(), newBenchCommand(),
-		newConfigCommand(), newStaffCommand(), newDirectoryCommand(), newClassifyCommand(), newJournalCommand(), newPingCommand(), newMessageCommand(),
+		newConfigCommand(), newKeyCommand(), newStaffCommand(), newDirectoryCommand(), newClassifyCommand(), newJournalCommand(), newPingCommand(), newMessageCommand(),
 	)
 	return root
 }

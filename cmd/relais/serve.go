@@ -21,7 +21,7 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long:  "Runs the gateway until SIGTERM. SIGHUP reads the staff accounts, the Directory and the TLS certificate again.",
+		Long:  "Runs the gateway until SIGTERM. SIGHUP reads the staff accounts, the Directory, the desks' keys and the TLS certificate again.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path)
