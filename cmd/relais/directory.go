@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/config"
+	"relais.example/gateway/secret"
 	"relais.example/routing/directory"
 )
 
@@ -251,16 +251,15 @@ func readAuthorityKey(keyFile, passphraseFile string) (*pgp.Key, error) {
 	if keyFile == "" {
 		return nil, errors.New("no key given; name the file with the authority's private key with --key")
 	}
-	data, err := readKeyMaterial(keyFile)
+	data, err := secret.Read(keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the authority's key: %w; name the right file with --key", err)
 	}
 	var passphrase []byte
 	if passphraseFile != "" {
-		if passphrase, err = readKeyMaterial(passphraseFile); err != nil {
+		if passphrase, err = secret.ReadLine(passphraseFile); err != nil {
 			return nil, fmt.Errorf("reading the passphrase: %w; name the right file with --passphrase-file", err)
 		}
-		passphrase = bytes.TrimRight(passphrase, "\r\n")
 	}
 	key, err := pgp.ReadKey(data, passphrase)
 	if err != nil {
@@ -269,7 +268,7 @@ func readAuthorityKey(keyFile, passphraseFile string) (*pgp.Key, error) {
 	return key, nil
 }
 
-// readKeyMaterial reads a key, certificate or passphrase file.
+// readKeyMaterial reads a certificate.
 func readKeyMaterial(file string) ([]byte, error) {
 	const most = 1 << 20
 	f, err := os.Open(file)

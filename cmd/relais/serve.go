@@ -40,6 +40,9 @@ func newServeCommand() *cobra.Command {
 func serve(ctx context.Context, c *config.Config, log *slog.Logger, started func(*server.Server)) error {
 	redis.SetLogger(redisLog{log})
 	tuneMemory()
+	if err := protectMemory(); err != nil {
+		log.Warn("the memory is not protected as it should be", "error", err)
+	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before the start, which it must not end
 	defer signal.Stop(hangup)

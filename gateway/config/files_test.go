@@ -68,6 +68,14 @@ func TestLoadChecksTheFilesItNames(t *testing.T) {
 			":1: staff_file: DIR/staff.yaml does not exist; 'relais staff add' makes it"},
 		{"open key", func(t *testing.T, dir string) { chmod(t, dir, "keys/XA-1.asc", 0o644) },
 			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is open to other users of this machine (mode 0644); run: chmod 600 DIR/keys/XA-1.asc"},
+		{"key that the group may read", func(t *testing.T, dir string) { chmod(t, dir, "keys/XA-1.asc", 0o640) },
+			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is open to other users of this machine (mode 0640); run: chmod 600 DIR/keys/XA-1.asc"},
+		{"staff file that others may write", func(t *testing.T, dir string) { chmod(t, dir, "staff.yaml", 0o622) },
+			":1: staff_file: DIR/staff.yaml is open to other users of this machine (mode 0622); run: chmod 600 DIR/staff.yaml"},
+		{"open key of the vault", func(t *testing.T, dir string) {
+			put(t, dir, "data/vault.key", "key")
+			chmod(t, dir, "data/vault.key", 0o604)
+		}, ":1: data_dir: DIR/data/vault.key is open to other users of this machine (mode 0604); run: chmod 600 DIR/data/vault.key"},
 		{"empty key", func(t *testing.T, dir string) { put(t, dir, "keys/XA-1.asc", "") },
 			":4: desks[0].key_files[0]: DIR/keys/XA-1.asc is empty"},
 		{"folder as key", func(t *testing.T, dir string) { remove(t, dir, "keys/XA-1.asc"); put(t, dir, "keys/XA-1.asc/x", "") },
@@ -181,5 +189,21 @@ func chmod(t *testing.T, dir, name string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestFoldersOfSecretsThatOthersMayChangeAreWarnings(t *testing.T) {
+	path := installation(t)
+	dir := filepath.Dir(path)
+	for name, mode := range map[string]os.FileMode{".": 0o755, "keys": 0o770, "tls": 0o700} {
+		chmod(t, dir, name, mode)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "the folder " + filepath.Join(dir, "keys") + " may be changed by other users of this machine (mode 0770); run: chmod go-w " + filepath.Join(dir, "keys")
+	if got := c.Warnings(); len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
