@@ -53,13 +53,27 @@ func (c *keyChoice) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.passphraseFile, "passphrase-file", "", "file with the passphrase (default: where the configuration says)")
 }
 
-// open reads the key that was chosen.
-func (c *keyChoice) open(configPath string) (*keyFile, error) {
-	settings, err := config.Read(configPath)
+// lock keeps other changes of the desk's keys out until unlock is called: a
+// subkey that two changes made in turn must not get lost.
+func (c *keyChoice) lock(configPath string) (unlock func(), err error) {
+	desk, err := c.find(configPath)
 	if err != nil {
 		return nil, err
 	}
-	desk, err := chooseDesk(settings, c.desk)
+	return secret.Lock(desk.KeyFiles[0])
+}
+
+func (c *keyChoice) find(configPath string) (config.Desk, error) {
+	settings, err := config.Read(configPath)
+	if err != nil {
+		return config.Desk{}, err
+	}
+	return chooseDesk(settings, c.desk)
+}
+
+// open reads the key that was chosen.
+func (c *keyChoice) open(configPath string) (*keyFile, error) {
+	desk, err := c.find(configPath)
 	if err != nil {
 		return nil, err
 	}

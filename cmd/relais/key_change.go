@@ -32,6 +32,11 @@ func (c *keyChange) flags(cmd *cobra.Command) {
 // run changes a key and writes it. The primary key, where it was offline,
 // leaves no trace on the disk.
 func (c *keyChange) run(ctx context.Context, w io.Writer, configPath string, change func(k *pgp.Key, at time.Time) (*pgp.Key, error)) error {
+	unlock, err := c.lock(configPath)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	f, err := c.open(configPath)
 	if err != nil {
 		return err
@@ -259,6 +264,11 @@ func (c *keyChange) applyRevocation(w io.Writer, configPath, file string) error 
 	if i := bytes.Index(data, []byte(begin)); i > 0 { // behind its explanation
 		data = data[i:]
 	}
+	unlock, err := c.lock(configPath)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	f, err := c.open(configPath)
 	if err != nil {
 		return err

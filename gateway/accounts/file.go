@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"net/mail"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
@@ -171,14 +169,11 @@ func find(staff []Account, user string) int {
 // change rewrites the file under a lock of its folder, so that two runs of
 // 'relais staff' at the same time both take effect.
 func change(path string, mayCreate bool, edit func([]Account) ([]Account, error)) error {
-	folder, err := os.Open(filepath.Dir(path))
+	unlock, err := secret.Lock(path)
 	if err != nil {
-		return fmt.Errorf("opening folder of staff file: %w", err)
+		return fmt.Errorf("changing staff file: %w", err)
 	}
-	defer folder.Close()
-	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("locking folder of staff file: %w", err)
-	}
+	defer unlock()
 	staff, err := read(path)
 	if err != nil && !(mayCreate && errors.Is(err, fs.ErrNotExist)) {
 		return err

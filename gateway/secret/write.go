@@ -41,11 +41,15 @@ func create(path string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	defer os.Remove(temp)
-	// Unlike a rename, a link fails where a file was made in the meantime.
-	if err := os.Link(temp, path); errors.Is(err, fs.ErrExist) {
+	// Unlike a rename, a link fails where a file was made in the meantime. The
+	// file systems of USB sticks have no links.
+	switch err := os.Link(temp, path); {
+	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s: %w", path, ErrExists)
-	} else if err != nil {
-		return err
+	case err != nil:
+		if err := os.Rename(temp, path); err != nil {
+			return err
+		}
 	}
 	return syncFolder(filepath.Dir(path))
 }
@@ -91,10 +95,26 @@ func write(dir string, data []byte, mode fs.FileMode, like fs.FileInfo) (path st
 			return "", err
 		}
 	}
-	if err = f.Chmod(mode); err != nil {
-		return "", err
+	if mode != 0o600 { // nor have they modes
+		if err = f.Chmod(mode); err != nil {
+			return "", err
+		}
 	}
 	return f.Name(), f.Sync()
+}
+
+// Lock keeps others that lock the folder of path out of it until unlock is
+// called, so that of two changes at the same time none is lost.
+func Lock(path string) (unlock func(), err error) {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
+	}
+	return func() { folder.Close() }, nil
 }
 
 func syncFolder(dir string) error {
