@@ -158,20 +158,25 @@ func TestKeysMadeByGPGImportAndWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGPG(t)
-			pass := []string{"--passphrase", "a passphrase"}
-			run := func(args ...string) []byte { return g.run(nil, append(pass, args...)...) }
+			passphrase := ""
+			if name == "curve25519" { // gpg makes each use of one slow
+				passphrase = "a passphrase"
+			}
+			run := func(args ...string) []byte {
+				return g.run(nil, append([]string{"--passphrase", passphrase}, args...)...)
+			}
 			run("--quick-gen-key", "desk@alphaland.example", quick[0], "cert", "2y")
 			fpr := fingerprint(t, g)
 			run("--quick-add-key", fpr, quick[1], "encr", "1y")
 			run("--quick-add-key", fpr, quick[2], "sign", "1y")
-			whole, err := ReadKey(run("--armor", "--export-secret-keys", fpr), []byte("a passphrase"))
+			whole, err := ReadKey(run("--armor", "--export-secret-keys", fpr), []byte(passphrase))
 			check(t, err)
 			check(t, whole.CheckUse(time.Now()))
 			stub := run("--armor", "--export-secret-subkeys", fpr)
-			if _, err := ReadKey(stub, []byte("wrong")); err == nil {
+			if _, err := ReadKey(stub, []byte("wrong")); err == nil && passphrase != "" {
 				t.Error("opened with a wrong passphrase")
 			}
-			k, err := ReadKey(stub, []byte("a passphrase"))
+			k, err := ReadKey(stub, []byte(passphrase))
 			check(t, err)
 			check(t, k.CheckUse(time.Now()))
 			if got := describe(k.Parts(), time.Now()); got != "C# 729d, E 364d, S 364d" {
