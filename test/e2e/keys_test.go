@@ -25,7 +25,7 @@ func TestKeysRotateWhileTheGatewayRuns(t *testing.T) {
 	old := g.Key("XA-1").Certificate()
 	onTheWay := g.RequestMail() // sealed with what the Directory has, delivered later
 
-	g.Command("key", "rotate", "--desk", "XA-1", "--signing")
+	command(t, g, "key", "rotate", "--desk", "XA-1", "--signing")
 	rotated := desksCertificate(t, g)
 	if len(rotated.Parts()) != len(old.Parts())+2 {
 		t.Fatalf("rotated into %d parts", len(rotated.Parts()))
@@ -56,9 +56,18 @@ func TestKeysRotateWhileTheGatewayRuns(t *testing.T) {
 	if s := signatureOf(t, g, g.Sink.Mails()[1], old); s != pgp.SignatureUnknownKey {
 		t.Errorf("the old signing subkey is still in use: %s", s)
 	}
-	if list := g.Command("key", "list"); strings.Contains(list, " no\n") || strings.Contains(list, " old\n") {
+	if list := command(t, g, "key", "list"); strings.Contains(list, " no\n") || strings.Contains(list, " old\n") {
 		t.Errorf("not all of it is published:\n%s", list)
 	}
+}
+
+func command(t *testing.T, g *gateway.Gateway, args ...string) string {
+	t.Helper()
+	out, err := g.Command(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func desksCertificate(t *testing.T, g *gateway.Gateway) *pgp.Certificate {
