@@ -172,6 +172,7 @@ func TestWhatLeavesTellsNothingAboutTheStaff(t *testing.T) {
 				"Cc: Ann <ann@alphaland.example>\r\nBcc: boss@alphaland.example\r\nAutocrypt: addr=amy@alphaland.example\r\nOrganization: Amy\r\n"+
 				"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", "Ça va.\r\n"), desk.Beta, desk.Alpha)
 			m, raw, _ := p.left("XB-1")
+			raw, _, _ = strings.Cut(raw, "-----BEGIN PGP MESSAGE") // ciphertext spells any three letters now and then
 			for _, secret := range []string{"Amy", "amy", "laptop", "Ann", "ann@", "boss", "192.0.2.99", "Autocrypt"} {
 				if strings.Contains(raw, secret) {
 					t.Errorf("%q stands outside", secret)
