@@ -31,8 +31,11 @@ func open(t *testing.T) *port {
 	t.Helper()
 	d := desk.Open(t)
 	return &port{d, t, intake.New(intake.Options{
-		Hostname:  desk.Hostname,
-		Desks:     []intake.Desk{{ID: "XA-1", Keys: []*pgp.Key{d.Keys["XA-1"]}, Acknowledge: true}, {ID: "XC-1", Keys: []*pgp.Key{d.Keys["XC-1"]}}},
+		Hostname: desk.Hostname,
+		Desks: []intake.Desk{
+			{ID: "XA-1", Keys: func() []*pgp.Key { return []*pgp.Key{d.Keys["XA-1"]} }, Acknowledge: true},
+			{ID: "XC-1", Keys: func() []*pgp.Key { return []*pgp.Key{d.Keys["XC-1"]} }},
+		},
 		Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Classifier: d.Classifier, Clocks: d.Clocks, Log: d.Log,
 		Rules: intake.Rules{
 			Window: 72 * time.Hour, MaxAge: 365 * 24 * time.Hour, ClockTolerance: 10 * time.Minute, Keys: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(),
