@@ -11,9 +11,13 @@ import (
 	"time"
 )
 
-// Start runs 'relais serve' and waits until it can take messages.
+// Start runs 'relais serve', and the keyholder if there is one, and waits until
+// it can take messages.
 func (g *Gateway) Start() {
 	g.t.Helper()
+	if g.Keyholder != nil {
+		g.Keyholder.Start()
+	}
 	g.Launch()
 	g.WaitReady()
 }
