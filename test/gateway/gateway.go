@@ -51,6 +51,7 @@ type Gateway struct {
 	TLS     *tls.Config       // trusts the gateway's certificate
 
 	Keyholder *Keyholder // nil: the gateway reads the keys itself
+	unasked   bool       // the test knows nothing of the keyholder
 
 	redis   *Redis
 	secrets []string
@@ -72,7 +73,8 @@ func New(t testing.TB, o Options) *Gateway {
 	if o.Redis != nil {
 		in.RedisURL = o.Redis.URL()
 	}
-	if o.Keyholder = o.Keyholder || os.Getenv(keyholderVariable) != ""; o.Keyholder {
+	asked := o.Keyholder
+	if o.Keyholder = asked || os.Getenv(keyholderVariable) != ""; o.Keyholder {
 		if in.More == nil {
 			in.More = map[string]any{}
 		}
@@ -88,6 +90,7 @@ func New(t testing.TB, o Options) *Gateway {
 	if o.Keyholder {
 		g.Keyholder = g.newKeyholder(in.More["keyholder"].(map[string]string)["socket"])
 	}
+	g.unasked = o.Keyholder && !asked
 	pem, err := os.ReadFile(g.CA())
 	if err != nil {
 		t.Fatal(err)

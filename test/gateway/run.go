@@ -26,6 +26,9 @@ func (g *Gateway) Start() {
 // not.
 func (g *Gateway) Launch() {
 	g.t.Helper()
+	if g.unasked {
+		g.Keyholder.Start()
+	}
 	g.program = start(g.t, g.log, os.Getenv(binaryVariable), "serve", "--config", g.Written.Config)
 	WaitFor(g.t, "relais to answer", func() error {
 		select {
