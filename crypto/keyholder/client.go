@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"relais.example/crypto/pgp"
@@ -37,6 +39,13 @@ type Client struct {
 	o      ClientOptions
 	pool   chan net.Conn
 	slots  chan struct{}
+	known  atomic.Pointer[listing]
+}
+
+// listing is what Keys found last; most often it finds the same again.
+type listing struct {
+	held  []heldKey
+	desks []Desk
 }
 
 // NewClient returns a Client for the keyholder at socket.
@@ -63,11 +72,14 @@ func (c *Client) Close() {
 }
 
 // Keys asks which keys the keyholder has now. The keys returned ask it again
-// for each use.
+// for each use. The result belongs to the Client: do not change it.
 func (c *Client) Keys() ([]Desk, error) {
 	answer, err := c.ask(request{op: opKeys})
 	if err != nil {
 		return nil, err
+	}
+	if last := c.known.Load(); last != nil && slices.EqualFunc(last.held, answer.keys, heldKey.equal) {
+		return last.desks, nil
 	}
 	var desks []Desk
 	at := map[string]int{}
@@ -84,6 +96,7 @@ func (c *Client) Keys() ([]Desk, error) {
 		key := pgp.RemoteKey(certs[0], remote{c, certs[0].Fingerprint()})
 		desks[i].Keys = append(desks[i].Keys, key)
 	}
+	c.known.Store(&listing{answer.keys, desks})
 	return desks, nil
 }
 

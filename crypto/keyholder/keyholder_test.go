@@ -277,6 +277,22 @@ func TestTheKernelTellsWhoAsks(t *testing.T) {
 	}
 }
 
+func TestStrangersAreTurnedAwayWithTheReason(t *testing.T) {
+	s := start(t, Options{}, Desk{"XA-1", []*pgp.Key{newKey(t, "xa")}})
+	s.stop()
+	s.server.peer = func(*net.UnixConn) (int, error) { return 4711, nil }
+	s.run(t)
+	if desks, err := s.client.Keys(); !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), "user 4711 may not use the keys") || desks != nil {
+		t.Errorf("%v, %v", desks, err)
+	}
+	s.stop()
+	s.server.peer = func(*net.UnixConn) (int, error) { return -1, errors.New("not told") }
+	s.run(t)
+	if _, err := s.client.Keys(); !errors.Is(err, ErrAway) {
+		t.Error(err)
+	}
+}
+
 // A frame that is none ends its connection with an answer, and no other.
 func TestWhatIsNotUnderstoodEndsTheConnection(t *testing.T) {
 	s := start(t, Options{}, Desk{"XA-1", []*pgp.Key{newKey(t, "xa")}})

@@ -1,6 +1,7 @@
 package keyholder
 
 import (
+	"bytes"
 	"crypto"
 	"encoding/binary"
 	"encoding/hex"
@@ -152,6 +153,10 @@ type reply struct {
 type heldKey struct {
 	desk        string
 	certificate []byte // in ASCII armor
+}
+
+func (k heldKey) equal(other heldKey) bool {
+	return k.desk == other.desk && bytes.Equal(k.certificate, other.certificate)
 }
 
 func (r reply) encode(op operation) ([]byte, error) {

@@ -44,6 +44,7 @@ type Server struct {
 	keys   atomic.Pointer[keyring]
 	slots  chan struct{} // private-key operations at a time: no more than processors
 	signed atomic.Uint64
+	peer   func(*net.UnixConn) (int, error) // user at the other end
 }
 
 // keyring is what the server holds at one time.
@@ -66,7 +67,7 @@ func NewServer(desks []Desk, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s := &Server{o: o, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), peer: peer}
 	return s, s.Hold(desks)
 }
 
@@ -126,9 +127,14 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	user, err := peer(conn)
-	if err != nil || !s.mayAsk(user) {
-		s.o.Log.Warn("connection refused: this user may not use the keys", "uid", user, "error", err)
+	user, err := s.peer(conn)
+	if err != nil {
+		s.o.Log.Error("connection refused: its user is not known", "error", err)
+		return
+	}
+	if !s.mayAsk(user) {
+		s.o.Log.Warn("connection refused: this user may not use the keys", "uid", user)
+		s.turnAway(conn, user)
 		return
 	}
 	for {
@@ -159,6 +165,18 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 
 func (s *Server) mayAsk(user int) bool {
 	return user == os.Geteuid() || slices.Contains(s.o.Users, user)
+}
+
+// turnAway answers one request, whatever it is, with the reason.
+func (s *Server) turnAway(conn *net.UnixConn, user int) {
+	conn.SetDeadline(time.Now().Add(patience))
+	if _, err := readFrame(conn, maxRequest, nil); err != nil {
+		return
+	}
+	no := reply{status: statusFailed, text: fmt.Sprintf("user %d may not use the keys; is it in keyholder.users?", user)}
+	if payload, err := no.encode(0); err == nil {
+		writeFrame(conn, payload, maxReply)
+	}
 }
 
 // answer serves one request. What breaks on it breaks nothing else.

@@ -107,9 +107,9 @@ func (s *Server) noteHolder(err error) {
 func (s *Server) followHolder(ctx context.Context) {
 	defer s.holder.Close()
 	for {
-		pause := 5 * time.Second
+		pause := time.Second
 		if s.keysReady() != nil {
-			pause = 500 * time.Millisecond
+			pause = 300 * time.Millisecond
 		}
 		select {
 		case <-ctx.Done():
