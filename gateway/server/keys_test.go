@@ -72,7 +72,7 @@ func TestTheGatewayWaitsForItsKeyholder(t *testing.T) {
 		in.More = map[string]any{"keyholder": map[string]string{"socket": socket}}
 	})
 	key := i.written.Keys["XA-1"]
-	s, _ := i.run()
+	s, _ := i.launch()
 	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "keyholder does not answer") {
 		t.Errorf("without it: %v", err)
 	}
