@@ -32,7 +32,7 @@ func open(t *testing.T) *port {
 	t.Helper()
 	d := desk.Open(t)
 	return &port{d, t, reply.New(reply.Options{
-		Hostname: desk.Hostname, Desks: []reply.Desk{{ID: "XA-1", Key: d.Keys["XA-1"]}, {ID: "XC-1", Key: d.Keys["XC-1"]}},
+		Hostname: desk.Hostname, Desks: []reply.Desk{{ID: "XA-1", Key: func() *pgp.Key { return d.Keys["XA-1"] }}, {ID: "XC-1", Key: func() *pgp.Key { return d.Keys["XC-1"] }}},
 		Accounts: d.Accounts, Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Classifier: d.Classifier, Clocks: d.Clocks,
 		Keys: pgp.DefaultPolicy(), Log: d.Log,
 	})}

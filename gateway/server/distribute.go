@@ -19,7 +19,7 @@ func (s *Server) install(doc, signature []byte) error {
 	}
 	if now := s.directory.Current().Version(); now != before {
 		s.log.Info("new Directory version in force", "version", now, "from", "mail")
-		if err := s.checkDesks(s.directory.Current()); err != nil {
+		if err := s.checkDesks(s.directory.Current(), *s.keys.Load()); err != nil {
 			s.log.Error("the new Directory does not fit this gateway", "error", err)
 		}
 	}

@@ -33,8 +33,8 @@ func (s *Server) lock(dir string) error {
 	return nil
 }
 
-// readKeys reads the private keys of the desks; the first of a desk signs.
-func readKeys(c *config.Config) (map[string][]*pgp.Key, error) {
+// ReadKeys reads the private keys of the desks; the first of a desk signs.
+func ReadKeys(c *config.Config) (map[string][]*pgp.Key, error) {
 	out := map[string][]*pgp.Key{}
 	for _, d := range c.Desks {
 		var passphrase []byte

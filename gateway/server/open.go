@@ -14,7 +14,6 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/accounts"
-	"relais.example/gateway/banner"
 	"relais.example/gateway/config"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/inbox"
@@ -46,11 +45,10 @@ func (s *Server) open(version string) error {
 			return err
 		}
 	}
-	keys, err := readKeys(c)
-	if err != nil {
+	if err := s.openDirectory(); err != nil {
 		return err
 	}
-	if err := s.openDirectory(keys); err != nil {
+	if err := s.openKeys(); err != nil {
 		return err
 	}
 	classifier, clocks, err := rules(c)
@@ -82,11 +80,11 @@ func (s *Server) open(version string) error {
 
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{
-		Hostname: c.Hostname, Desks: intakeDesks(c, keys), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
+		Hostname: c.Hostname, Desks: s.intakeDesks(), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
 		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Log: s.log, Observe: s.metrics.Received,
 	})
 	out := reply.New(reply.Options{
-		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
+		Hostname: c.Hostname, Desks: s.replyDesks(), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
 		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"), Release: s.release,
 	})
 	s.reply, s.control = out, s.serveControl()
@@ -118,9 +116,8 @@ func deskIDs(c *config.Config) []string {
 	return out
 }
 
-// openDirectory opens the Directory and checks that it knows the desks with
-// the keys that they have here.
-func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
+// openDirectory opens the Directory.
+func (s *Server) openDirectory() error {
 	b, err := os.ReadFile(s.c.Directory.AuthorityFile)
 	if err != nil {
 		return fmt.Errorf("directory authority: %w", err)
@@ -135,30 +132,8 @@ func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
 	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
 		return err
 	}
-	s.signers = map[string]string{}
-	for _, d := range s.c.Desks {
-		s.signers[d.ID] = keys[d.ID][0].Certificate().Fingerprint()
-	}
-	current := s.directory.Current()
-	if err := s.checkDesks(current); err != nil {
-		return err
-	}
-	for _, w := range current.Warnings(time.Now(), keyPolicy(s.c)) {
+	for _, w := range s.directory.Current().Warnings(time.Now(), keyPolicy(s.c)) {
 		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
-	}
-	return nil
-}
-
-// checkDesks returns an error if a Directory does not know the desks with the
-// keys that sign for them here.
-func (s *Server) checkDesks(d *directory.Directory) error {
-	for _, desk := range s.c.Desks {
-		if _, ok := d.ContactPoint(desk.ID); !ok {
-			return fmt.Errorf("desk %s: the Directory (version %d) has no such contact point; have the Directory authority add it, or take the desk out of the configuration", desk.ID, d.Version())
-		}
-		if cp, ok := d.BySigner(s.signers[desk.ID]); !ok || cp.ID != desk.ID {
-			return fmt.Errorf("desk %s: the Directory (version %d) does not list its key %s; nobody could verify what the desk sends: have the Directory authority add it", desk.ID, d.Version(), s.signers[desk.ID])
-		}
 	}
 	return nil
 }
@@ -243,22 +218,6 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 		Reasons: c.Policy.Verdicts(), Window: c.Policy.SignatureWindow, MaxAge: c.Policy.SignatureMaxAge,
 		ClockTolerance: c.Policy.ClockTolerance, Keys: keys, Limits: limits,
 	}
-}
-
-func intakeDesks(c *config.Config, keys map[string][]*pgp.Key) []intake.Desk {
-	var out []intake.Desk
-	for _, d := range c.Desks {
-		out = append(out, intake.Desk{ID: d.ID, Keys: keys[d.ID], Acknowledge: d.Acknowledge, DirectoryService: d.DirectoryService, Banner: banner.Language(d.Banner), AttachOriginal: d.AttachOriginal})
-	}
-	return out
-}
-
-func replyDesks(c *config.Config, keys map[string][]*pgp.Key) []reply.Desk {
-	var out []reply.Desk
-	for _, d := range c.Desks {
-		out = append(out, reply.Desk{ID: d.ID, Key: keys[d.ID][0]})
-	}
-	return out
 }
 
 func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *deadline.Clocks, desks []string) error {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"relais.example/crypto/keyholder"
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
 	"relais.example/gateway/console"
@@ -36,9 +37,14 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
 
-	locks     []*os.File        // of the folders, until the end
-	signers   map[string]string // fingerprint of the key that signs, by desk
+	locks     []*os.File // of the folders, until the end
+	keys      atomic.Pointer[deskKeys]
 	stopRedis func()
+
+	holder        *keyholder.Client     // nil: the gateway reads the keys itself
+	holderTrouble atomic.Pointer[error] // what the last look at it found
+	askHolder     chan struct{}         // look at it now
+
 	directory *directory.Store
 	accounts  *accounts.Set
 	queue     *queue.Queue
@@ -137,6 +143,9 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { timers.Run(ctx, s.timers) })
 	wg.Go(func() { s.pingOnSchedule(ctx) })
 	wg.Go(func() { s.distribute(ctx) })
+	if s.holder != nil {
+		wg.Go(func() { s.followHolder(ctx) })
+	}
 
 	<-ctx.Done()
 	s.log.Info("stopping")
@@ -159,14 +168,14 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reload reads again what may change while the gateway runs: staff accounts,
-// the Directory, the TLS certificate. What is wrong stays as it was; the error
+// the Directory, the desks' keys, the TLS certificate. What is wrong stays as it was; the error
 // says all of it.
 func (s *Server) Reload() error {
 	changed, err := s.directory.Reload(time.Now())
 	if changed {
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
-	err = errors.Join(err, s.checkDesks(s.directory.Current()), s.accounts.Reload(), s.certificate.load())
+	err = errors.Join(err, s.loadKeys(), s.accounts.Reload(), s.certificate.load())
 	if err != nil {
 		s.log.Error("reloading: the old state stays in force where the new one is wrong", "error", err)
 	}
@@ -178,7 +187,7 @@ func (s *Server) Ready() error {
 	if err := s.vault.Err(); err != nil {
 		return err
 	}
-	if err := s.checkDesks(s.directory.Current()); err != nil {
+	if err := s.keysReady(); err != nil {
 		return err
 	}
 	return s.queue.Ready()
