@@ -8,7 +8,7 @@ needed=(
 	redis-server:redis-server redis-cli:redis-tools
 	gpg:gnupg gpg-agent:gpg-agent gpgconf:gpgconf
 	swaks:swaks curl:curl python3:python3 openssl:openssl
-	promtool:prometheus gcc:gcc
+	promtool:prometheus gcc:gcc systemd-analyze:systemd
 )
 packages=()
 for pair in "${needed[@]}"; do

@@ -38,7 +38,7 @@ func newRootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServeCommand(), newInitCommand(), newDemoCommand(), newBenchCommand(),
+		newServeCommand(), newKeyholderCommand(), newInitCommand(), newDemoCommand(), newBenchCommand(),
 		newConfigCommand(), newKeyCommand(), newStaffCommand(), newDirectoryCommand(), newClassifyCommand(), newJournalCommand(), newPingCommand(), newMessageCommand(),
 	)
 	return root

@@ -3,6 +3,7 @@ package pgp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -30,8 +31,9 @@ const (
 // Decrypt opens an encrypted message (armored or binary) with any of the keys
 // and judges its signature against ring, at the time given.
 //
-// The only errors are [ErrCannotOpen] and [ErrTooLarge], and nothing is
-// returned with them. A missing, bad or unknown signature is not an error but
+// The only errors are [ErrCannotOpen], [ErrTooLarge] and, when a key is in
+// another process that cannot be asked, [ErrKeyUnavailable] (with its cause
+// around it). Nothing is returned with them. A missing, bad or unknown signature is not an error but
 // a fact in [Decrypted.Signature].
 func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at time.Time) (*Decrypted, error) {
 	packets, err := dearmorOnly(message, armorMessage)
@@ -43,6 +45,9 @@ func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at tim
 		return nil, ErrCannotOpen
 	}
 	opened, err := env.open(keys)
+	if errors.Is(err, ErrKeyUnavailable) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, ErrCannotOpen
 	}
@@ -68,8 +73,14 @@ func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at tim
 // envelope is an encrypted message: session keys, then one container (RFC 9580
 // section 10.3).
 type envelope struct {
-	sessionKeys []*packet.EncryptedKey
+	sessionKeys []sealedKey
 	container   rawPacket
+}
+
+// sealedKey is a session key encrypted to somebody.
+type sealedKey struct {
+	*packet.EncryptedKey
+	raw []byte // the packet as it came
 }
 
 // readEnvelope accepts exactly: PKESK or SKESK packets, one integrity-protected
@@ -91,10 +102,14 @@ func readEnvelope(data []byte) (*envelope, error) {
 			if len(env.sessionKeys) == maxSessionKeys {
 				return nil, errPacket
 			}
-			// An algorithm we do not know is somebody else's session key.
+			// An algorithm we do not know, or a size that none of ours can have, is
+			// somebody else's session key.
+			if len(p.raw) > MaxSessionKeyPacket {
+				continue
+			}
 			if parsed, err := packet.Read(bytes.NewReader(p.raw)); err == nil {
 				if k, ok := parsed.(*packet.EncryptedKey); ok {
-					env.sessionKeys = append(env.sessionKeys, k)
+					env.sessionKeys = append(env.sessionKeys, sealedKey{k, p.raw})
 				}
 			}
 		case p.tag == tagSKESK: // a password, which we do not have
@@ -130,15 +145,19 @@ func (e *envelope) open(keys []*Key) (opened, error) {
 	for _, sk := range e.sessionKeys {
 		for _, k := range keys {
 			for _, d := range k.decryption {
-				if sk.KeyId != 0 && sk.KeyId != d.id || sk.Algo != d.private.PubKeyAlgo {
+				if sk.KeyId != 0 && sk.KeyId != d.public.KeyId || sk.Algo != d.public.PubKeyAlgo {
 					continue
 				}
 				if trials++; trials > maxTrials {
 					return opened{}, errPacket
 				}
-				if o, err := e.try(sk, d); err == nil {
+				o, err := e.try(sk, d)
+				if err == nil {
 					o.key = k
 					return o, nil
+				}
+				if errors.Is(err, ErrKeyUnavailable) {
+					return opened{}, err // whether the message opens is not known
 				}
 			}
 		}
@@ -146,16 +165,33 @@ func (e *envelope) open(keys []*Key) (opened, error) {
 	return opened{}, errPacket
 }
 
+// sessionKey decrypts a session key. The error is ErrCannotOpen or
+// ErrKeyUnavailable.
+func (d decryptionKey) sessionKey(sealed sealedKey) (SessionKey, error) {
+	if d.private != nil {
+		if err := sealed.Decrypt(d.private, nil); err != nil {
+			return SessionKey{}, ErrCannotOpen
+		}
+		return SessionKey{Cipher: byte(sealed.CipherFunc), Key: sealed.Key}, nil
+	}
+	key, err := d.holder.SessionKey(hexUpper(d.public.Fingerprint), sealed.raw)
+	if err != nil && !errors.Is(err, ErrCannotOpen) {
+		return SessionKey{}, fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
+	}
+	return key, err
+}
+
 // try opens the container with one session key and one private key.
-func (e *envelope) try(sk *packet.EncryptedKey, d decryptionKey) (opened, error) {
-	if err := sk.Decrypt(d.private, nil); err != nil {
+func (e *envelope) try(sealed sealedKey, d decryptionKey) (opened, error) {
+	sk, err := d.sessionKey(sealed)
+	if err != nil {
 		return opened{}, err
 	}
 	parsed, err := packet.Read(bytes.NewReader(e.container.raw))
 	if err != nil {
 		return opened{}, err
 	}
-	cipher := sk.CipherFunc
+	cipher := packet.CipherFunction(sk.Cipher)
 	var container packet.EncryptedDataPacket
 	switch c := parsed.(type) {
 	case *packet.SymmetricallyEncrypted:

@@ -17,6 +17,9 @@ import (
 // can pass the message on as if it had been meant for somebody else. The
 // signer can read it afterwards only if its certificate is in to.
 //
+// The error wraps [ErrKeyUnavailable] if the holder of the signer's key cannot
+// be asked.
+//
 // Nothing is compressed. AES-256 with integrity protection is used, and AEAD
 // where every recipient's certificate announces it.
 func Encrypt(plaintext []byte, signer *Key, to []*Certificate, at time.Time) ([]byte, error) {
@@ -45,13 +48,18 @@ func Encrypt(plaintext []byte, signer *Key, to []*Certificate, at time.Time) ([]
 	cfg := policy.config(at)
 	cfg.DefaultHash, cfg.DefaultCipher = crypto.SHA256, packet.CipherAES256
 
+	params := &openpgp.EncryptParams{EncryptionTime: &encryptionTime, Config: cfg}
+	if signer.holder == nil {
+		params.Signers = []*openpgp.Entity{signer.entity}
+	} else {
+		var err error
+		if params.OutsideSig, err = signer.sign(plaintext, at, recipients); err != nil {
+			return nil, fmt.Errorf("encrypting: %w", err)
+		}
+	}
 	var out bytes.Buffer
 	out.Grow(len(plaintext) + 1024 + 640*len(recipients))
-	w, err := openpgp.EncryptWithParams(&out, recipients, nil, &openpgp.EncryptParams{
-		Signers:        []*openpgp.Entity{signer.entity},
-		EncryptionTime: &encryptionTime,
-		Config:         cfg,
-	})
+	w, err := openpgp.EncryptWithParams(&out, recipients, nil, params)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}

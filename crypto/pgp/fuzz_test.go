@@ -19,7 +19,7 @@ func fuzzKey(f *testing.F) *Key {
 	check(f, err)
 	k, err := ReadKey(text, nil)
 	check(f, err)
-	return k
+	return asTested(k)
 }
 
 var fuzzTime = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)

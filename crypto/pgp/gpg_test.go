@@ -140,6 +140,7 @@ func TestGPGReadsOurMessages(t *testing.T) {
 		armored, err := alice.Armor([]byte("secret"))
 		check(t, err)
 		g.run(armored, "--passphrase", "secret", "--import")
+		alice = asTested(alice)
 		message, err := Encrypt(text, alice, []*Certificate{alice.Certificate()}, time.Now())
 		check(t, err)
 		out, status, err := g.try(message, "--passphrase", "secret", "--status-fd", "2", "--decrypt")

@@ -21,18 +21,22 @@ const (
 	RSA4096    Algorithm = "rsa4096"
 )
 
-// Key is an unlocked private key with its certificate. It is read once and
-// kept: unlocking and validating an RSA key costs some 20 ms. It is immutable
-// and safe for concurrent use.
+// Key is a private key with its certificate. The private part is unlocked and
+// in memory, or a [Holder] has it. It is read once and kept: unlocking and
+// validating an RSA key costs some 20 ms. It is immutable and safe for
+// concurrent use.
 type Key struct {
 	cert       *Certificate
-	entity     *openpgp.Entity // with private parts
+	entity     *openpgp.Entity // with private parts, unless holder is set
+	holder     Holder          // nil: the private parts are here
 	decryption []decryptionKey
 }
 
+// decryptionKey is one key that mail may be encrypted to.
 type decryptionKey struct {
-	id      uint64
-	private *packet.PrivateKey
+	public  *packet.PublicKey
+	private *packet.PrivateKey // nil: holder has it
+	holder  Holder
 }
 
 // GenerateKey makes a key that signs (primary) and receives (subkey), created
@@ -116,7 +120,7 @@ func newKey(entity *openpgp.Entity) (*Key, error) {
 		if d.PrivateKey.Encrypted {
 			return nil, errors.New("a subkey is still locked: give all subkeys the same passphrase")
 		}
-		k.decryption = append(k.decryption, decryptionKey{d.PublicKey.KeyId, d.PrivateKey})
+		k.decryption = append(k.decryption, decryptionKey{public: d.PublicKey, private: d.PrivateKey})
 	}
 	return k, nil
 }
@@ -127,6 +131,9 @@ func (k *Key) Certificate() *Certificate { return k.cert }
 // Armor returns the private key in ASCII armor, locked with the passphrase; a
 // nil passphrase leaves it unprotected.
 func (k *Key) Armor(passphrase []byte) ([]byte, error) {
+	if k.holder != nil {
+		return nil, errors.New("writing private key: it is held by another process, which does not give it out")
+	}
 	entity, err := copyEntity(k.entity)
 	if err != nil {
 		return nil, fmt.Errorf("writing private key: %w", err)
@@ -144,8 +151,16 @@ func (k *Key) Armor(passphrase []byte) ([]byte, error) {
 }
 
 // SignDetached returns an armored detached signature over the exact bytes of
-// data.
+// data. The error wraps [ErrKeyUnavailable] if the holder of the key cannot be
+// asked.
 func (k *Key) SignDetached(data []byte, at time.Time) ([]byte, error) {
+	if k.holder != nil {
+		signature, err := k.sign(data, at, nil)
+		if err != nil {
+			return nil, err
+		}
+		return enarmor(armorSignature, signature, "\n"), nil
+	}
 	var b bytes.Buffer
 	cfg := &packet.Config{Time: func() time.Time { return at }, DefaultHash: crypto.SHA256}
 	if err := openpgp.DetachSign(&b, []*openpgp.Entity{k.entity}, bytes.NewReader(data), cfg); err != nil {

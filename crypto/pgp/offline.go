@@ -112,7 +112,10 @@ func (k *Key) SigningAs(published *Certificate, at time.Time) *Key {
 		}
 	}
 	signing, ok := e.SigningKey(at, nil)
-	if !ok || signing.PrivateKey == nil || signing.PrivateKey.Dummy() || len(e.Subkeys) == len(k.entity.Subkeys) {
+	if !ok || len(e.Subkeys) == len(k.entity.Subkeys) {
+		return k
+	}
+	if k.holder == nil && (signing.PrivateKey == nil || signing.PrivateKey.Dummy()) {
 		return k
 	}
 	limited := *k

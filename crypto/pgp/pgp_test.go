@@ -17,7 +17,7 @@ func newTestKey(t testing.TB, name string) *Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k
+	return asTested(k)
 }
 
 func seal(t testing.TB, text []byte, signer *Key, to ...*Key) []byte {

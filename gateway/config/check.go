@@ -133,6 +133,9 @@ func (c *Config) check(d *decoder) {
 	c.checkListen(d)
 	c.checkDesks(d)
 	c.checkRelay(d)
+	if c.Keyholder.Socket == "" && len(c.Keyholder.Users) > 0 && !d.bad["keyholder.socket"] {
+		d.at("keyholder.users", "has no effect without keyholder.socket; set it or remove this")
+	}
 	if c.Policy.SignatureMaxAge < c.Policy.SignatureWindow && !d.bad["policy.signature_window"] {
 		d.at("policy.signature_max_age", "is shorter than signature_window; messages would be refused before they are quarantined")
 	}

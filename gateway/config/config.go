@@ -33,6 +33,8 @@ type Config struct {
 	Directory Directory `yaml:"directory" doc:"The signed list of contact points and their certificates."`
 	Desks     []Desk    `yaml:"desks" required:"true" doc:"The contact points that this gateway serves. At least one."`
 
+	Keyholder Keyholder `yaml:"keyholder" doc:"A process of its own for the desks' private keys, 'relais keyholder', so that the process that faces the network cannot read them. Both read this file."`
+
 	StaffFile string `yaml:"staff_file" is:"secretfile" default:"staff.yaml" doc:"Staff accounts; written by 'relais staff'."`
 
 	Policy Policy `yaml:"policy" doc:"What a message must fulfil to be accepted."`
@@ -112,6 +114,12 @@ type Desk struct {
 	Inbox            string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
 	Banner           string `yaml:"banner" oneof:"en|fr|off" default:"en" doc:"Language of the note with the gateway's findings that staff read above each message. off: they stand in header fields only."`
 	AttachOriginal   bool   `yaml:"attach_original" default:"false" doc:"Attach to each message the mail as it came, encrypted and signed, for evidence. It is kept in the vault either way."`
+}
+
+// Keyholder says where the desks' private keys are.
+type Keyholder struct {
+	Socket string   `yaml:"socket" is:"socket" default:"" example:"/run/relais-keyholder/socket" doc:"Unix socket that the keyholder listens on and the gateway asks. Its folder must exist, and belong to the keyholder. Empty: the gateway reads key_files and passphrase_file of the desks itself."`
+	Users  []string `yaml:"users" default:"" doc:"Users of this machine, by name or number, who may have mail opened and signed through the socket, besides the keyholder's own: the gateway's, such as relais."`
 }
 
 // Policy says what a message must fulfil.

@@ -202,7 +202,7 @@ func nested(f reflect.StructField) bool {
 func typeName(f reflect.StructField) string {
 	is := map[string]string{
 		"hostname": "host name", "newpath": "folder, made when missing", "dir": "folder",
-		"file": "file", "secretfile": "file, secret", "listen": "host:port, :port or empty",
+		"file": "file", "secretfile": "file, secret", "socket": "socket", "listen": "host:port, :port or empty",
 		"hostport": "host:port", "size": "size", "desk": "identifier such as XA-1",
 		"redisurl": "URL", "credential": "name of a credential", "inbox": "decrypted", "sha256": "64 hex digits",
 		"reasons": "reason codes and actions",

@@ -16,7 +16,7 @@ import (
 
 func isPath(is string) bool {
 	switch is {
-	case "file", "secretfile", "dir", "newpath":
+	case "file", "secretfile", "dir", "newpath", "socket":
 		return true
 	}
 	return false
@@ -43,21 +43,29 @@ func (c *Config) VaultKeyFile() string {
 	return filepath.Join(c.DataDir, "vault.key")
 }
 
-// checkFiles looks at every file that the configuration names.
-func (c *Config) checkFiles(d *decoder) {
+// checkPaths looks at the files and folders of the keys that are wanted.
+func (c *Config) checkPaths(d *decoder, wanted func(key string) bool) {
 	walkStrings(c, func(key, is string, s *string) {
-		if *s == "" || d.bad[key] {
+		if *s == "" || d.bad[key] || !wanted(key) {
 			return
 		}
 		if err := checkPath(*s, is); err != nil {
 			d.at(key, "%s%s", err, hint(key, err))
 		}
 	})
-	if key := c.VaultKeyFile(); c.Vault.KeyFile == "" { // made at the first start
+	if key := c.VaultKeyFile(); c.Vault.KeyFile == "" && wanted("vault.key_file") { // made at the first start
 		if err := secret.Check(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.at("data_dir", "%s", err)
 		}
 	}
+}
+
+// ofDesk: the files of desks are their private keys and passphrases.
+func ofDesk(key string) bool { return strings.HasPrefix(key, "desks[") }
+
+// checkFiles looks at every file that the gateway reads.
+func (c *Config) checkFiles(d *decoder) {
+	c.checkPaths(d, func(key string) bool { return c.Keyholder.Socket == "" || !ofDesk(key) })
 	c.checkCertificate(d)
 	walkStrings(c, func(key, _ string, s *string) {
 		if *s == "" || d.bad[key] || !strings.HasSuffix(key, "ca_file") {
@@ -81,7 +89,7 @@ func hint(key string, err error) string {
 }
 
 func checkPath(path, is string) error {
-	if !isPath(is) {
+	if !isPath(is) || is == "socket" {
 		return nil
 	}
 	info, err := os.Stat(path)

@@ -116,6 +116,37 @@ func TestLoadChecksTheFilesItNames(t *testing.T) {
 	}
 }
 
+// With a keyholder the gateway does not look at the keys, and the keyholder at
+// nothing else.
+func TestEachProcessChecksItsOwnFiles(t *testing.T) {
+	path := installation(t)
+	dir := filepath.Dir(path)
+	if _, err := LoadKeyholder(path); err == nil || !strings.Contains(err.Error(), "keyholder.socket: is not set") {
+		t.Errorf("keyholder without a socket: %v", err)
+	}
+	put(t, dir, "relais.yaml", read(t, path)+"keyholder: {socket: run/socket}\n")
+	c, err := LoadKeyholder(path)
+	if err != nil || c.Keyholder.Socket != filepath.Join(dir, "run/socket") {
+		t.Fatalf("%v, %v", c, err)
+	}
+	key := "desks[0].key_files[0]: " + filepath.Join(dir, "keys/XA-1.asc") + " does not exist"
+	remove(t, dir, "keys/XA-1.asc")
+	if _, err := Load(path); err != nil {
+		t.Errorf("the gateway looks at the keys: %v", err)
+	}
+	if _, err := LoadKeyholder(path); err == nil || !strings.Contains(err.Error(), key) {
+		t.Errorf("the keyholder misses the key: %v", err)
+	}
+	put(t, dir, "keys/XA-1.asc", "x")
+	remove(t, dir, "staff.yaml")
+	if _, err := LoadKeyholder(path); err != nil {
+		t.Errorf("the keyholder looks at what is not its own: %v", err)
+	}
+	if _, err := Load(path); err == nil {
+		t.Error("the gateway misses no staff file")
+	}
+}
+
 func TestAHugeFileIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relais.yaml")
 	if err := os.WriteFile(path, make([]byte, maxFile+1), 0o600); err != nil {

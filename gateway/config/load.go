@@ -45,7 +45,8 @@ func (e Errors) Error() string {
 
 // Load reads the file at path, checks everything that can be checked without
 // the network, the files it names included, and resolves its paths. The error
-// is Errors when the content is wrong.
+// is Errors when the content is wrong. Desks' keys that a keyholder reads are
+// not looked at.
 func Load(path string) (*Config, error) {
 	c, d, err := load(path)
 	if err != nil {
@@ -53,6 +54,25 @@ func Load(path string) (*Config, error) {
 	}
 	if c != nil {
 		c.checkFiles(d)
+	}
+	if len(d.problems) > 0 {
+		return nil, d.errors()
+	}
+	return c, nil
+}
+
+// LoadKeyholder is Load for 'relais keyholder': of the files it looks at the
+// desks' keys and passphrases only.
+func LoadKeyholder(path string) (*Config, error) {
+	c, d, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		c.checkPaths(d, ofDesk)
+		if c.Keyholder.Socket == "" {
+			d.at("keyholder.socket", "is not set; give the path of the socket to listen on, e.g. \"/run/relais-keyholder/socket\"")
+		}
 	}
 	if len(d.problems) > 0 {
 		return nil, d.errors()

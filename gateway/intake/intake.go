@@ -31,7 +31,7 @@ import (
 // Desk is what intake needs to know of a desk.
 type Desk struct {
 	ID          string
-	Keys        func() []*pgp.Key // those of the moment; the first signs, all decrypt
+	Keys        func() []*pgp.Key // those of the moment; the first signs, all decrypt; nil: they are not known yet
 	Acknowledge bool              // answer accepted requests with an acknowledgement
 	// DirectoryService answers questions to the Directory (package inquiry).
 	DirectoryService bool
@@ -157,34 +157,41 @@ func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
 		return "", ctx.Err()
 	}
 	defer func() { <-a.in.slots }()
-	reason := a.open()
+	reason, err := a.open()
 	if reason == verdict.OK {
 		reason = a.judge()
 	}
-	return reason, nil
+	return reason, err
 }
 
-// open finds out what the message is. OK means that a.message is set.
-func (a *arrival) open() verdict.Reason {
+// open finds out what the message is. OK means that a.message is set; an error,
+// that it is not known: the sender must try again.
+func (a *arrival) open() (verdict.Reason, error) {
 	head, _, _ := bytes.Cut(a.inbound.Raw, []byte("\r\n\r\n"))
 	if looped(head) {
-		return verdict.MailLoop
+		return verdict.MailLoop, nil
+	}
+	keys := a.desk.Keys()
+	if len(keys) == 0 {
+		return "", fmt.Errorf("opening message: %w: the keys of desk %s are not known yet", pgp.ErrKeyUnavailable, a.desk.ID)
 	}
 	m, err := pgpmime.Open(a.inbound.Raw, pgpmime.Options{
-		Keys: a.desk.Keys(), Ring: a.directory.Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
+		Keys: keys, Ring: a.directory.Ring(), Policy: a.in.o.Rules.Keys, Limits: a.in.o.Rules.Limits, At: a.at,
 	})
 	switch {
 	case err == nil:
 		a.message = m
-		return verdict.OK
+		return verdict.OK, nil
+	case errors.Is(err, pgp.ErrKeyUnavailable):
+		return "", fmt.Errorf("opening message: %w", err)
 	case errors.Is(err, pgpmime.ErrLimits):
-		return verdict.OverLimits
+		return verdict.OverLimits, nil
 	case errors.Is(err, pgpmime.ErrStructure) && repeatsFrom(head):
-		return verdict.AmbiguousSender
+		return verdict.AmbiguousSender, nil
 	case errors.Is(err, pgpmime.ErrStructure):
-		return verdict.BadStructure
+		return verdict.BadStructure, nil
 	}
-	return verdict.CannotOpen
+	return verdict.CannotOpen, nil
 }
 
 // maxReceived is how many hops a message may have passed (RFC 5321, section

@@ -39,8 +39,11 @@ func open(t *testing.T) *port {
 // options are those of the port, changed.
 func (p *port) options(change func(*intake.Options)) intake.Options {
 	o := intake.Options{
-		Hostname:  desk.Hostname,
-		Desks:     []intake.Desk{{ID: "XA-1", Keys: func() []*pgp.Key { return []*pgp.Key{p.Keys["XA-1"]} }, Acknowledge: true}, {ID: "XC-1", Keys: func() []*pgp.Key { return []*pgp.Key{p.Keys["XC-1"]} }}},
+		Hostname: desk.Hostname,
+		Desks: []intake.Desk{
+			{ID: "XA-1", Keys: func() []*pgp.Key { return []*pgp.Key{p.Keys["XA-1"]} }, Acknowledge: true},
+			{ID: "XC-1", Keys: func() []*pgp.Key { return []*pgp.Key{p.Keys["XC-1"]} }},
+		},
 		Directory: p.Current, Queue: p.Queue, Vault: p.Vault, Classifier: p.Classifier, Clocks: p.Clocks, Log: p.Log,
 		Rules: intake.Rules{
 			Window: 72 * time.Hour, MaxAge: 365 * 24 * time.Hour, ClockTolerance: 10 * time.Minute, Keys: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(),

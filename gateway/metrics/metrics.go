@@ -33,6 +33,7 @@ type Metrics struct {
 	smtp          *prometheus.GaugeVec
 	refused       *prometheus.CounterVec
 	replayed      *prometheus.CounterVec
+	keyholder     *prometheus.HistogramVec
 }
 
 // requestTimes are the buckets of what people take: a minute to 60 days.
@@ -66,10 +67,12 @@ func New(version string, desks []string) *Metrics {
 		replayed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "relais_journal_replayed_events_total", Help: "Events put back into a Redis that had lost them."}, []string{"desk"}),
 	}
+	m.keyholder = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "relais_keyholder_request_seconds", Help: "Requests to the keyholder by result.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9)}, []string{"operation", "result"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "relais_build_info", Help: "Always 1; the label is the version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.received, m.receiveTime, m.acknowledge, m.answer, m.relayAttempts, m.fsync, m.logins, m.timers, m.imap, m.smtp,
-		m.refused, m.replayed, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.refused, m.replayed, m.keyholder, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range desks {
 		m.replayed.WithLabelValues(d)
 		for _, e := range verdict.All() {
@@ -119,6 +122,11 @@ func (m *Metrics) Synced(took time.Duration) { m.fsync.Observe(took.Seconds()) }
 
 // Replayed counts events put back into Redis.
 func (m *Metrics) Replayed(desk string, n int) { m.replayed.WithLabelValues(desk).Add(float64(n)) }
+
+// Keyholder counts a request to the keyholder.
+func (m *Metrics) Keyholder(operation, result string, took time.Duration) {
+	m.keyholder.WithLabelValues(operation, result).Observe(took.Seconds())
+}
 
 // Login returns a counter of logins of one service.
 func (m *Metrics) Login(service string) func(result string) {

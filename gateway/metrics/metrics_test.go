@@ -31,6 +31,7 @@ func busy(t *testing.T) (*metrics.Metrics, *desk.Desk) {
 	}
 	m.Relayed("delivered")
 	m.Synced(time.Millisecond)
+	m.Keyholder("sign", "ok", time.Millisecond)
 	m.Replayed("XA-1", 3)
 	m.Login("imap")("ok")
 	m.Timer("XA-1", "acknowledge", request.TimerDue)

@@ -69,7 +69,11 @@ func (r *Reply) sealAutomatic(desk string, out queue.Out, text automatic) ([]byt
 	if sendable(text.answers) {
 		draft.InReplyTo, draft.References = text.answers, []string{text.answers}
 	}
-	return pgpmime.Seal(draft, r.desks[desk].Key(), certificates, time.Now())
+	key := r.desks[desk].Key()
+	if key == nil {
+		return nil, errNoKey
+	}
+	return pgpmime.Seal(draft, key, certificates, time.Now())
 }
 
 // says is the protected field that tells another gateway what a reply is.

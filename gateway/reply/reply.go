@@ -30,7 +30,7 @@ import (
 // Desk is what reply needs to know of a desk.
 type Desk struct {
 	ID  string
-	Key func() *pgp.Key // signs at the moment
+	Key func() *pgp.Key // signs at the moment; nil: it is not known yet
 }
 
 // Options configure New. Every field but Log is required.

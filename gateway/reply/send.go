@@ -163,6 +163,9 @@ func (l *letter) newOut(cp *directory.ContactPoint, ref request.Reference, purpo
 	return queue.Out{Op: queue.OutQueue, ID: queue.NewID(), To: cp.ID, Request: ref, Purpose: purpose, Since: l.at, At: l.at}
 }
 
+// errNoKey asks the mail program, or the outbox, to try again.
+var errNoKey = fmt.Errorf("%w: the desk's key is not known yet", pgp.ErrKeyUnavailable)
+
 // seal signs and encrypts the message for the contact point of out, stores it
 // as out.Item, and stores the copy for the folder Sent.
 func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra [][2]string) (item string, size int64, err error) {
@@ -179,12 +182,18 @@ func (l *letter) seal(ctx context.Context, out *queue.Out, subject string, extra
 		return "", 0, err
 	}
 	draft.Extra = append(draft.Extra, extra...)
-	signer := l.desk.Key()
-	sealed, err := pgpmime.Seal(draft, signer, certificates, l.at)
+	key := l.desk.Key()
+	if key == nil {
+		return "", 0, errNoKey
+	}
+	sealed, err := pgpmime.Seal(draft, key, certificates, l.at)
+	if errors.Is(err, pgp.ErrKeyUnavailable) {
+		return "", 0, err
+	}
 	if err != nil {
 		return "", 0, refuse("5.6.0", "the message cannot be sealed: %s", oneLine(err))
 	}
-	copied := l.sentCopy(*out, cp, subject, signer)
+	copied := l.sentCopy(*out, cp, subject, key)
 	names, err := l.r.o.Vault.Put(ctx, sealed, copied)
 	if err != nil {
 		return "", 0, err
@@ -267,7 +276,7 @@ func (l *letter) mails(tx *queue.Tx, ref request.Reference, item string, size in
 }
 
 // sentCopy is the message as it was written, with our reference.
-func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject string, signer *pgp.Key) []byte {
+func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject string, key *pgp.Key) []byte {
 	var b bytes.Buffer
 	field := func(name, value string) {
 		if value != "" {
@@ -283,7 +292,7 @@ func (l *letter) sentCopy(out queue.Out, cp *directory.ContactPoint, subject str
 	field("References", l.fields["references"])
 	field(intake.HeaderPrefix+"Reference", string(out.Request))
 	field(intake.HeaderPrefix+"Sent-By", l.account.User)
-	field(intake.HeaderPrefix+"Sent-As", MessageID(out, l.r.o.Hostname)+"; signed by "+signer.Certificate().Fingerprint()+"; encrypted to "+out.To)
+	field(intake.HeaderPrefix+"Sent-As", MessageID(out, l.r.o.Hostname)+"; signed by "+key.Certificate().Fingerprint()+"; encrypted to "+out.To)
 	field(intake.HeaderPrefix+"Reply-Code", out.Code)
 	field("MIME-Version", "1.0")
 	root := l.index.Root

@@ -14,7 +14,6 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/accounts"
-	"relais.example/gateway/banner"
 	"relais.example/gateway/config"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/inbox"
@@ -46,10 +45,10 @@ func (s *Server) open(version string) error {
 			return err
 		}
 	}
-	if err := s.openKeys(); err != nil {
+	if err := s.openDirectory(); err != nil {
 		return err
 	}
-	if err := s.openDirectory(); err != nil {
+	if err := s.openKeys(); err != nil {
 		return err
 	}
 	classifier, clocks, err := rules(c)
@@ -117,8 +116,7 @@ func deskIDs(c *config.Config) []string {
 	return out
 }
 
-// openDirectory opens the Directory and checks that it knows the desks with
-// the keys that they have here.
+// openDirectory opens the Directory.
 func (s *Server) openDirectory() error {
 	b, err := os.ReadFile(s.c.Directory.AuthorityFile)
 	if err != nil {
@@ -134,11 +132,7 @@ func (s *Server) openDirectory() error {
 	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
 		return err
 	}
-	current := s.directory.Current()
-	if err := s.checkDesks(current, *s.keys.Load()); err != nil {
-		return err
-	}
-	for _, w := range current.Warnings(time.Now(), keyPolicy(s.c)) {
+	for _, w := range s.directory.Current().Warnings(time.Now(), keyPolicy(s.c)) {
 		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
 	}
 	return nil
@@ -224,22 +218,6 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 		Reasons: c.Policy.Verdicts(), Window: c.Policy.SignatureWindow, MaxAge: c.Policy.SignatureMaxAge,
 		ClockTolerance: c.Policy.ClockTolerance, Keys: keys, Limits: limits,
 	}
-}
-
-func (s *Server) intakeDesks() []intake.Desk {
-	var out []intake.Desk
-	for _, d := range s.c.Desks {
-		out = append(out, intake.Desk{ID: d.ID, Keys: func() []*pgp.Key { return s.keysOf(d.ID) }, Acknowledge: d.Acknowledge, DirectoryService: d.DirectoryService, Banner: banner.Language(d.Banner), AttachOriginal: d.AttachOriginal})
-	}
-	return out
-}
-
-func (s *Server) replyDesks() []reply.Desk {
-	var out []reply.Desk
-	for _, d := range s.c.Desks {
-		out = append(out, reply.Desk{ID: d.ID, Key: func() *pgp.Key { return s.signer(d.ID) }})
-	}
-	return out
 }
 
 func (s *Server) openRelay(out *reply.Reply, notices *notice.Writer, clocks *deadline.Clocks, desks []string) error {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"relais.example/crypto/keyholder"
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
 	"relais.example/gateway/console"
@@ -41,6 +42,11 @@ type Server struct {
 	locks     []*os.File // of the folders, until the end
 	keys      atomic.Pointer[deskkey.Set]
 	stopRedis func()
+
+	holder        *keyholder.Client     // nil: the gateway reads the keys itself
+	holderTrouble atomic.Pointer[error] // what the last look at it found
+	askHolder     chan struct{}         // look at it now
+
 	directory *directory.Store
 	accounts  *accounts.Set
 	queue     *queue.Queue
@@ -139,6 +145,9 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { timers.Run(ctx, s.timers) })
 	wg.Go(func() { s.pingOnSchedule(ctx) })
 	wg.Go(func() { s.distribute(ctx) })
+	if s.holder != nil {
+		wg.Go(func() { s.followHolder(ctx) })
+	}
 
 	<-ctx.Done()
 	s.log.Info("stopping")
@@ -168,7 +177,7 @@ func (s *Server) Reload() error {
 	if changed {
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
-	err = errors.Join(err, s.reloadKeys(), s.accounts.Reload(), s.certificate.load())
+	err = errors.Join(err, s.loadKeys(), s.accounts.Reload(), s.certificate.load())
 	if err != nil {
 		s.log.Error("reloading: the old state stays in force where the new one is wrong", "error", err)
 	}
@@ -180,7 +189,7 @@ func (s *Server) Ready() error {
 	if err := s.vault.Err(); err != nil {
 		return err
 	}
-	if err := s.checkDesks(s.directory.Current(), *s.keys.Load()); err != nil {
+	if err := s.keysReady(); err != nil {
 		return err
 	}
 	return s.queue.Ready()

@@ -72,8 +72,17 @@ func (i *installation) open() (*Server, error) {
 	return New(c, "test", slog.New(slog.NewTextHandler(i.logged, nil)))
 }
 
-// run starts the gateway. stop ends it and returns what Run returned.
+// run starts the gateway and waits until it is ready. stop ends it and returns
+// what Run returned.
 func (i *installation) run() (s *Server, stop func() error) {
+	i.t.Helper()
+	s, stop = i.launch()
+	i.wait("ready", func() bool { return s.Ready() == nil })
+	return s, stop
+}
+
+// launch starts the gateway, ready or not.
+func (i *installation) launch() (s *Server, stop func() error) {
 	i.t.Helper()
 	s, err := i.open()
 	if err != nil {
@@ -91,7 +100,6 @@ func (i *installation) run() (s *Server, stop func() error) {
 		return err
 	}
 	i.t.Cleanup(func() { stop() })
-	i.wait("ready", func() bool { return s.Ready() == nil })
 	return s, stop
 }
 

@@ -92,6 +92,7 @@ func TestKillGatewayWithAnswersOnTheWay(t *testing.T) {
 					return nil
 				})
 				g.WaitMetric(`relais_outbox_messages{desk="XA-1"}`, 0)
+				g.WaitMetric(`relais_journal_lag_events{desk="XA-1"}`, 0) // what follows reads the journal
 			}
 			for ref, ids := range answered(t, g) {
 				if len(ids) != 1 || !confirmed[ref] && !unsure[ref] {

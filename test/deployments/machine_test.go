@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,13 +21,20 @@ func TestComposeGivesTheGatewaysNoRights(t *testing.T) {
 			t.Fatalf("service %s is missing", name)
 		}
 	}
-	for _, name := range []string{"alpha", "beta"} {
-		s := services[name].(map[string]any)
+	for _, name := range []string{"alpha", "beta", "alpha-keyholder", "beta-keyholder"} {
+		s, _ := services[name].(map[string]any)
 		if s["read_only"] != true || text(s, "cap_drop", 0) != "ALL" || text(s, "security_opt", 0) != "no-new-privileges:true" {
 			t.Errorf("%s is not locked down: %v", name, s)
 		}
-		if mount := text(s, "volumes", 0); mount != "./"+name+":/etc/relais:ro" {
+		gateway := strings.TrimSuffix(name, "-keyholder")
+		if mount := text(s, "volumes", 0); mount != "./"+gateway+":/etc/relais:ro" {
 			t.Errorf("%s: configuration mounted as %q", name, mount)
+		}
+		if mounts := fmt.Sprint(s["volumes"]); !strings.Contains(mounts, gateway+"-socket:/run/relais-keyholder") {
+			t.Errorf("%s and its counterpart do not share a socket: %s", name, mounts)
+		}
+		if name != gateway && (s["network_mode"] != "none" || s["user"] != "65533:65532" || s["ports"] != nil || strings.Contains(fmt.Sprint(s["volumes"]), "-data:")) {
+			t.Errorf("%s has more than keys and a socket: %v", name, s)
 		}
 	}
 	for name, s := range services {
@@ -65,34 +71,6 @@ func TestTheContainerRunsAStaticBinaryAsNobody(t *testing.T) {
 	}
 	if !strings.Contains(read(t, "Makefile"), "CGO_ENABLED=0") {
 		t.Error("make build does not make a static binary")
-	}
-}
-
-// The unit file grammar of systemd.syntax(7), as far as this file uses it.
-func TestTheUnitFileIsWellFormedAndHardened(t *testing.T) {
-	section, keys := "", map[string][]string{}
-	for i, line := range strings.Split(read(t, "deployments/systemd/relais.service"), "\n") {
-		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case regexp.MustCompile(`^\[(Unit|Service|Install)\]$`).MatchString(line):
-			section = line
-		case section != "" && regexp.MustCompile(`^[A-Z][A-Za-z]+=\S.*$`).MatchString(line):
-			key, value, _ := strings.Cut(line, "=")
-			keys[section+key] = append(keys[section+key], value)
-		default:
-			t.Errorf("line %d: %q is neither section, key nor comment", i+1, line)
-		}
-	}
-	for key, want := range map[string]string{
-		"User": "relais", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
-		"NoNewPrivileges": "yes", "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE", "MemoryDenyWriteExecute": "yes",
-		"LimitCORE": "0", "UMask": "0077", "Restart": "always", "StateDirectory": "relais",
-		"ExecStart":  "/usr/local/bin/relais serve --config /etc/relais/relais.yaml",
-		"ExecReload": "/bin/kill -HUP $MAINPID",
-	} {
-		if !slices.Contains(keys["[Service]"+key], want) {
-			t.Errorf("%s=%s is missing; found %q", key, want, keys["[Service]"+key])
-		}
 	}
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Acknowledge bool           // desks acknowledge what they receive
 	Retry       []string       // pauses of the relay; nil: one second
 	Settings    map[string]any // further top-level settings of relais.yaml
+	Keyholder   bool           // the desks' keys are in a process of their own
 }
 
 // Gateway is one installation and, after Start, the program that serves it.
@@ -48,6 +49,9 @@ type Gateway struct {
 	Listen  map[string]string // address by service: mx, submission, submissions, imap, imaps, http, https
 	Sink    *Sink             // mail server of XB-2 and XC-1
 	TLS     *tls.Config       // trusts the gateway's certificate
+
+	Keyholder *Keyholder // nil: the gateway reads the keys itself
+	unasked   bool       // the test knows nothing of the keyholder
 
 	redis   *Redis
 	secrets []string
@@ -69,6 +73,13 @@ func New(t testing.TB, o Options) *Gateway {
 	if o.Redis != nil {
 		in.RedisURL = o.Redis.URL()
 	}
+	asked := o.Keyholder
+	if o.Keyholder = asked || os.Getenv(keyholderVariable) != ""; o.Keyholder {
+		if in.More == nil {
+			in.More = map[string]any{}
+		}
+		in.More["keyholder"] = map[string]string{"socket": keyholderSocket(t)}
+	}
 	var err error
 	if g.Written, err = in.Write(g.Dir); err != nil {
 		t.Fatal(err)
@@ -76,6 +87,10 @@ func New(t testing.TB, o Options) *Gateway {
 	if g.log, err = os.OpenFile(filepath.Join(g.Dir, "relais.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if o.Keyholder {
+		g.Keyholder = g.newKeyholder(in.More["keyholder"].(map[string]string)["socket"])
+	}
+	g.unasked = o.Keyholder && !asked
 	pem, err := os.ReadFile(g.CA())
 	if err != nil {
 		t.Fatal(err)

@@ -126,12 +126,18 @@ func (g *Gateway) WaitRequest(ref, what string, ok func(request.State) bool) req
 // finish stops the gateway and looks it over.
 func (g *Gateway) finish() {
 	g.Stop()
+	if g.Keyholder != nil {
+		g.Keyholder.Stop()
+	}
 	if _, err := os.Stat(g.journalPath()); err == nil {
 		if _, err := journal.Verify(filepath.Dir(g.journalPath())); err != nil {
 			g.t.Errorf("the journal: %v", err)
 		}
 	}
 	log := g.Log()
+	if g.Keyholder != nil {
+		log += "keyholder:\n" + g.Keyholder.Log()
+	}
 	for _, word := range []string{"DATA RACE", "panic", "goroutine "} {
 		if strings.Contains(log, word) {
 			g.t.Errorf("the log holds %q", word)
@@ -145,6 +151,9 @@ func (g *Gateway) finish() {
 
 func (g *Gateway) lookForSecrets() {
 	places := map[string]string{"the log": g.Log()}
+	if g.Keyholder != nil {
+		places["the keyholder's log"] = g.Keyholder.Log()
+	}
 	err := filepath.WalkDir(filepath.Join(g.Dir, "data"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Type() == fs.ModeSocket {
 			return err

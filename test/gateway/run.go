@@ -11,9 +11,13 @@ import (
 	"time"
 )
 
-// Start runs 'relais serve' and waits until it can take messages.
+// Start runs 'relais serve', and the keyholder if there is one, and waits until
+// it can take messages.
 func (g *Gateway) Start() {
 	g.t.Helper()
+	if g.Keyholder != nil {
+		g.Keyholder.Start()
+	}
 	g.Launch()
 	g.WaitReady()
 }
@@ -22,6 +26,9 @@ func (g *Gateway) Start() {
 // not.
 func (g *Gateway) Launch() {
 	g.t.Helper()
+	if g.unasked {
+		g.Keyholder.Start()
+	}
 	g.program = start(g.t, g.log, os.Getenv(binaryVariable), "serve", "--config", g.Written.Config)
 	WaitFor(g.t, "relais to answer", func() error {
 		select {
