@@ -77,13 +77,17 @@ func (s *Server) open(version string) error {
 	}
 	notices := &notice.Writer{Hostname: c.Hostname, Vault: s.vault}
 	s.timers = timers.Options{Queue: s.queue, Notices: notices, Every: time.Second, Log: s.log, Observe: s.metrics.Timer}
-	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, RedisUp: func() bool { return s.queue.Ready() == nil }})
-	s.http, s.https = s.serveHTTP(), s.serveHTTPS()
+	if err := s.openReminders(keys, notices); err != nil {
+		return err
+	}
+	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, Health: s.health, Pending: s.reminders.Pending, RedisUp: func() bool { return s.queue.Ready() == nil }})
+	s.http, s.https, s.wkd = s.serveHTTP(), s.serveHTTPS(), s.serveWKD()
 
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{
 		Hostname: c.Hostname, Desks: intakeDesks(c, keys), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Log: s.log, Observe: s.metrics.Received,
+		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
+		Log: s.log, Observe: s.metrics.Received,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: replyDesks(c, keys), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
@@ -135,6 +139,7 @@ func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
 	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
 		return err
 	}
+	s.held = certificatesOf(keys)
 	s.signers = map[string]string{}
 	for _, d := range s.c.Desks {
 		s.signers[d.ID] = keys[d.ID][0].Certificate().Fingerprint()
@@ -143,8 +148,8 @@ func (s *Server) openDirectory(keys map[string][]*pgp.Key) error {
 	if err := s.checkDesks(current); err != nil {
 		return err
 	}
-	for _, w := range current.Warnings(time.Now(), keyPolicy(s.c)) {
-		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
+	for _, f := range s.health(time.Now()) {
+		s.log.Warn("directory entry needs attention; see relais directory health", "entry", f.ContactPoint, "fault", f.Code, "severity", f.Severity)
 	}
 	return nil
 }
