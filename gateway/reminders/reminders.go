@@ -89,18 +89,27 @@ func (r *Reminders) Wake() {
 // Pending returns how many changes wait for people.
 func (r *Reminders) Pending() int { return int(r.open.Load()) }
 
-// Run tells people until ctx ends. What fails is tried again at the next look.
+// retry is how soon a look that failed is made again, twice as long after each
+// further failure: at the start the queue is not ready at once.
+const retry = 2 * time.Second
+
+// Run tells people until ctx ends. What fails is tried again.
 func (r *Reminders) Run(ctx context.Context) {
-	tick := time.NewTicker(r.o.Every)
-	defer tick.Stop()
+	pause := retry
 	for {
-		if err := r.Look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrUnavailable) {
-			r.o.Log.Error("reminders about the Directory are not told yet; trying again", "error", err)
+		next := r.o.Every
+		if err := r.Look(ctx); err == nil {
+			pause = retry
+		} else {
+			next, pause = min(next, pause), min(2*pause, r.o.Every)
+			if ctx.Err() == nil && !errors.Is(err, queue.ErrUnavailable) {
+				r.o.Log.Error("reminders about the Directory are not told yet; trying again", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(next):
 		case <-r.wake:
 		}
 	}

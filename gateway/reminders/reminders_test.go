@@ -311,3 +311,28 @@ func TestRunLooksWhenWoken(t *testing.T) {
 	stop()
 	<-done
 }
+
+// What fails is tried again soon, not at the next look.
+func TestRunTriesAgainSoon(t *testing.T) {
+	d := desk.Open(t)
+	end, _ := d.Keys["XD-1"].Certificate().SigningEnds()
+	first, asked := d.Document(1, "XA-1"), 0 // the desk is missing: nothing can be sent
+	r := reminders.New(options(d, &clock{end.Add(-day)}, func(o *reminders.Options) {
+		o.Every = time.Hour
+		o.Directory = func() *directory.Directory {
+			if asked++; asked == 1 {
+				return first
+			}
+			return d.Directory
+		}
+	}))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.Run(ctx) }()
+	d.Wait("the reminder", func() bool { return len(notices(t, d.Queue, d.Body, "XA-1")) == 1 })
+	stop()
+	<-done
+	if asked < 2 || !strings.Contains(d.Logged.String(), "trying again") {
+		t.Errorf("asked %d times; log:\n%s", asked, d.Logged)
+	}
+}

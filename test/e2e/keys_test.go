@@ -44,7 +44,9 @@ func TestAProposedKeyIsPendingAndStaysUnknown(t *testing.T) {
 	if h := m.Header.Get("X-Relais-Proposed-Key"); !strings.HasPrefix(h, fingerprint+"; autocrypt-protected; not trusted: pending change "+list[0].ID) {
 		t.Errorf("header %q", h)
 	}
-	n := olga.Find("INBOX", "the notice", func(m gateway.Mail) bool { return strings.Contains(m.Text("Subject"), "proposes a change of the Directory") })
+	n := olga.Find("INBOX", "the notice", func(m gateway.Mail) bool {
+		return strings.Contains(m.Text("Subject"), "proposes a change of the Directory")
+	})
 	if !strings.Contains(n.Body, directory.Spaced(fingerprint)) || n.Header.Get("X-Relais-Reference") != reply.Reference() {
 		t.Errorf("notice %+v", n)
 	}
@@ -101,7 +103,9 @@ func TestACertificateThatEndsRemindsBothSides(t *testing.T) {
 		t.Fatalf("the mail: %v, %+v", err, m)
 	}
 	olga := g.IMAP(gateway.Olga)
-	notice := func(m gateway.Mail) bool { return strings.HasPrefix(m.Text("Subject"), "The certificate of XC-1 ends on ") }
+	notice := func(m gateway.Mail) bool {
+		return strings.HasPrefix(m.Text("Subject"), "The certificate of XC-1 ends on ")
+	}
 	olga.Find("INBOX", "the notice", notice)
 	g.Stop()
 	g.Start() // the embedded queue starts empty and is filled from the journal
