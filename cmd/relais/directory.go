@@ -21,13 +21,14 @@ import (
 func newDirectoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "directory",
-		Short: "sign, verify, show, search and compare the Directory of contact points",
+		Short: "sign, verify, show, search, compare and look after the Directory of contact points",
 		Long: `The Directory is a JSON document signed by the Directory authority; see
 docs/directory.md for its format. show and search read the Directory that the
 configuration names, or the one given with --file, and check its signature
 before anything of it is shown.`,
 	}
-	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff(), directorySend(), directoryStatus())
+	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff(), directorySend(), directoryStatus(),
+		directoryHealth(), directoryPending())
 	return cmd
 }
 
@@ -80,7 +81,8 @@ func directoryVerify() *cobra.Command {
 		Use:   "verify [FILE]",
 		Short: "check the authority's signature and every entry",
 		Long: `Checks the signature FILE.asc against the authority's certificate, then every
-entry. Expired certificates are warnings: they do not make the Directory invalid.`,
+entry. What is wrong with certificates are warnings: it does not make the Directory
+invalid (see health).`,
 		Example: `  relais directory verify directory.json --authority authority.asc`,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -91,7 +93,9 @@ entry. Expired certificates are warnings: they do not make the Directory invalid
 			if err != nil {
 				return err
 			}
-			printDirectoryWarnings(cmd.ErrOrStderr(), d.Warnings(time.Now(), pgp.DefaultPolicy()))
+			for _, f := range d.Health(directory.HealthOptions{At: time.Now(), Policy: pgp.DefaultPolicy()}) {
+				printDirectoryWarnings(cmd.ErrOrStderr(), []directory.Problem{f.Problem()})
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the signature is good")
 			printDirectorySummary(cmd.OutOrStdout(), d, authority)
 			return nil

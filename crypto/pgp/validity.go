@@ -191,35 +191,9 @@ func timeProblem(pk *packet.PublicKey, sigs []*packet.VerifiableSignature, at ti
 
 // expiry returns the earlier of: no key signs any more, no key receives.
 func expiry(e *openpgp.Entity) time.Time {
-	sig, err := e.PrimarySelfSignature(time.Time{}, nil)
-	if err != nil {
-		return time.Time{}
-	}
-	end := keyEnd(e.PrimaryKey, sig)
-	for _, can := range []capability{canSign, canEncrypt} {
-		if can(sig, e.PrimaryKey) {
-			continue
-		}
-		var last time.Time
-		found, forever := false, false
-		for i := range e.Subkeys {
-			s := &e.Subkeys[i]
-			binding, err := s.Verify(time.Time{}, nil)
-			if err != nil || !can(binding, s.PublicKey) {
-				continue
-			}
-			found = true
-			subEnd := keyEnd(s.PublicKey, binding)
-			forever = forever || subEnd.IsZero()
-			if subEnd.After(last) {
-				last = subEnd
-			}
-		}
-		if found && !forever {
-			end = earlier(end, last)
-		}
-	}
-	return end
+	signing, _ := useEnd(e, canSign)
+	encryption, _ := useEnd(e, canEncrypt)
+	return earlier(signing, encryption)
 }
 
 // keyEnd returns when the key or the signature that carries it runs out; zero

@@ -69,6 +69,7 @@ type Listen struct {
 	IMAPS       string `yaml:"imaps" is:"listen" default:":993" doc:"IMAP for staff with TLS from the first byte (RFC 8314)."`
 	HTTPS       string `yaml:"https" is:"listen" default:"" example:":443" doc:"The Directory for staff: API and address book (CardDAV), with login. Empty: off."`
 	HTTP        string `yaml:"http" is:"listen" default:"127.0.0.1:9465" doc:"/metrics, /healthz and /readyz, in clear and without login: keep it on a local or internal address."`
+	WKD         string `yaml:"wkd" is:"listen" default:"" example:":443" doc:"Web Key Directory over HTTPS with the certificate of tls, for anybody: the OpenPGP certificates of the desks, by address. listen.https serves it, too, where both must share a port. Names of the certificate: openpgpkey.DOMAIN for the domains of the desks' addresses."`
 }
 
 // Redis says where the queue lives.
@@ -110,10 +111,12 @@ type Desk struct {
 	PassphraseCredential string   `yaml:"passphrase_credential" is:"credential" default:"" example:"desk-passphrase" doc:"Name of a systemd credential that holds the passphrase of these keys (LoadCredential= or LoadCredentialEncrypted= in the unit). Instead of passphrase_file."`
 	Acknowledge          bool     `yaml:"acknowledge" default:"true" doc:"Send a signed and encrypted acknowledgement for each accepted request."`
 	// DirectoryService turns on answers to questions by mail.
-	DirectoryService bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
-	Inbox            string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
-	Banner           string `yaml:"banner" oneof:"en|fr|off" default:"en" doc:"Language of the note with the gateway's findings that staff read above each message. off: they stand in header fields only."`
-	AttachOriginal   bool   `yaml:"attach_original" default:"false" doc:"Attach to each message the mail as it came, encrypted and signed, for evidence. It is kept in the vault either way."`
+	DirectoryService    bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
+	RemindStaff         bool   `yaml:"remind_staff" default:"true" doc:"Tell the staff 60, 30, 14 and 3 days before the desk's key ends. The first desk with this setting is told of other contact points' certificates, too."`
+	RemindContactPoints bool   `yaml:"remind_contact_points" default:"false" doc:"Write to contact points, signed and encrypted, 60, 30, 14 and 3 days before their certificate ends. The first desk with this setting does so for the whole gateway. directory.distribute turns it on for all desks: the Secretariat reminds, not every gateway of the Network."`
+	Inbox               string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`
+	Banner              string `yaml:"banner" oneof:"en|fr|off" default:"en" doc:"Language of the note with the gateway's findings that staff read above each message. off: they stand in header fields only."`
+	AttachOriginal      bool   `yaml:"attach_original" default:"false" doc:"Attach to each message the mail as it came, encrypted and signed, for evidence. It is kept in the vault either way."`
 }
 
 // Keyholder says where the desks' private keys are.

@@ -182,7 +182,7 @@ func TestTheExampleIsValidAndShowsTheDefaults(t *testing.T) {
 	}
 	want := Default()
 	want.Hostname, want.TLS, want.Policy.Reasons = c.Hostname, c.TLS, c.Policy.Reasons
-	want.Desks = []Desk{{ID: "XA-1", KeyFiles: []string{"keys/XA-1.asc"}, Acknowledge: true, Inbox: "decrypted", Banner: "en"}}
+	want.Desks = []Desk{{ID: "XA-1", KeyFiles: []string{"keys/XA-1.asc"}, Acknowledge: true, RemindStaff: true, Inbox: "decrypted", Banner: "en"}}
 	want.Relay.NextHops, want.Keyholder.Users = []NextHop{}, []string{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -172,12 +172,12 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string, tag reflect
 func setScalar(v reflect.Value, s string, tag reflect.StructTag) error {
 	switch {
 	case v.Type() == reflect.TypeFor[time.Duration]():
-		n, err := parseDuration(s)
+		n, err := ParseDuration(s)
 		if err != nil {
 			return err
 		}
 		v.SetInt(int64(n))
-		return checkRange(int64(n), s, tag, func(s string) int64 { n, _ := parseDuration(s); return int64(n) })
+		return checkRange(int64(n), s, tag, func(s string) int64 { n, _ := ParseDuration(s); return int64(n) })
 	case v.Kind() == reflect.Bool:
 		if s != "true" && s != "false" {
 			return fmt.Errorf("%q is neither true nor false", clip(s))

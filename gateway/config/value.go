@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// parseDuration reads Go durations and days: 90s, 1h30m, 365d, 1d12h.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads Go durations and days: 90s, 1h30m, 365d, 1d12h.
+func ParseDuration(s string) (time.Duration, error) {
 	wrong := fmt.Errorf("%q is not a duration; use e.g. 30s, 15m, 72h or 30d", clip(s))
 	rest, days := s, time.Duration(0)
 	if n, after, ok := strings.Cut(s, "d"); ok {

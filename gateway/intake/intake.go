@@ -24,6 +24,7 @@ import (
 	"relais.example/routing/classify"
 	"relais.example/routing/deadline"
 	"relais.example/routing/directory"
+	"relais.example/routing/directory/pending"
 	"relais.example/routing/queue"
 	"relais.example/routing/verdict"
 )
@@ -41,7 +42,8 @@ type Desk struct {
 	AttachOriginal bool
 }
 
-// Options configure New. Every field but Observe and Log is required.
+// Options configure New. Every field but Pending, Proposed, Observe
+// and Log is required.
 type Options struct {
 	Hostname   string
 	Desks      []Desk
@@ -55,7 +57,9 @@ type Options struct {
 	// signature is checked; it returns when that is durable. Nil: versions that
 	// come by mail are for a person.
 	Install  func(doc, signature []byte) error
-	Parallel int // messages decrypted at the same time; 0: one for each processor
+	Pending  *pending.Store // keeps certificates that came by mail; nil: nothing does
+	Proposed func()         // told that it keeps another one
+	Parallel int            // messages decrypted at the same time; 0: one for each processor
 	Log      *slog.Logger
 	Observe  func(desk string, v verdict.Verdict, took time.Duration)
 }
@@ -74,6 +78,9 @@ func New(o Options) *Intake {
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, verdict.Verdict, time.Duration) {}
+	}
+	if o.Proposed == nil {
+		o.Proposed = func() {}
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
@@ -134,6 +141,8 @@ type arrival struct {
 	peer    *directory.ContactPoint // signer, or for unsigned-listed the owner of From
 	class   classify.Result
 	outline *mimeindex.Index // of the content; see parts
+
+	proposed []string // what became of certificates that came with it
 }
 
 func (a *arrival) process(ctx context.Context) (smtpd.Outcome, verdict.Verdict, error) {
@@ -270,6 +279,7 @@ func (a *arrival) accept(ctx context.Context, v verdict.Verdict) (smtpd.Outcome,
 	if err != nil {
 		return smtpd.Outcome{}, v, err
 	}
+	a.propose(v, plan)
 	if err := a.store(ctx, v, plan); err != nil {
 		return smtpd.Outcome{}, v, err
 	}

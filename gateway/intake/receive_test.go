@@ -29,10 +29,12 @@ type port struct {
 	in *intake.Intake
 }
 
-func open(t *testing.T) *port {
+func open(t *testing.T) *port { return openWith(t, func(*intake.Options) {}) }
+
+func openWith(t *testing.T, change func(*intake.Options)) *port {
 	t.Helper()
 	p := &port{Desk: desk.Open(t), t: t}
-	p.in = intake.New(p.options(func(*intake.Options) {}))
+	p.in = intake.New(p.options(change))
 	return p
 }
 

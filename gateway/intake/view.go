@@ -32,6 +32,9 @@ func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byt
 	for _, f := range findings.Fields(mark) {
 		writeField(&b, f[0], f[1])
 	}
+	for _, note := range a.proposed {
+		writeField(&b, HeaderPrefix+"Proposed-Key", note)
+	}
 	b.WriteString("MIME-Version: 1.0\r\n")
 	if note == "" && !a.desk.AttachOriginal {
 		bare(&b, entity)

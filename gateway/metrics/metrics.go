@@ -158,14 +158,19 @@ func (m *Metrics) SMTP(port, opened, closed string) func(event string) {
 type Source struct {
 	Queue     *queue.Queue
 	Directory func() *directory.Directory
+	Health    func(time.Time) []directory.Finding // about its certificates
+	Pending   func() int                          // changes of the Directory that wait for a person
 	RedisUp   func() bool
 }
 
 // Watch registers the gauges.
-func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&gauges{s}) }
+func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&gauges{s: s}) }
 
 // gauges reads figures that others keep; each read is O(1).
-type gauges struct{ s Source }
+type gauges struct {
+	s            Source
+	certificates certificates
+}
 
 var (
 	openDesc       = prometheus.NewDesc("relais_requests_open", "Received requests that are still to be answered.", []string{"desk", "kind"}, nil)
@@ -177,13 +182,13 @@ var (
 	lagDesc        = prometheus.NewDesc("relais_journal_lag_events", "Events in Redis that the journal of this gateway does not hold yet.", []string{"desk"}, nil)
 	redisDesc      = prometheus.NewDesc("relais_redis_up", "1 if every desk can commit.", nil, nil)
 	versionDesc    = prometheus.NewDesc("relais_directory_version", "Version of the Directory in use.", nil, nil)
+	pendingDesc    = prometheus.NewDesc("relais_directory_pending_changes", "Proposed changes of the Directory that wait for two people.", nil, nil)
 	issuedDesc     = prometheus.NewDesc("relais_directory_issued_timestamp_seconds", "When that version was issued.", nil, nil)
-	expiryDesc     = prometheus.NewDesc("relais_certificate_expiry_timestamp_seconds", "When the first certificate of a contact point expires; no line where none does.", []string{"contact_point"}, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{openDesc, overdueDesc, nextDesc, quarantineDesc, outboxDesc, oldestDesc, lagDesc, redisDesc, versionDesc, issuedDesc, expiryDesc} {
+	for _, d := range []*prometheus.Desc{openDesc, overdueDesc, nextDesc, quarantineDesc, outboxDesc, oldestDesc, lagDesc, redisDesc, versionDesc, issuedDesc, expiryDesc, findingsDesc, pendingDesc} {
 		ch <- d
 	}
 }
@@ -222,9 +227,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	d := g.s.Directory()
 	gauge(versionDesc, float64(d.Version()))
 	gauge(issuedDesc, float64(d.Issued().Unix()))
-	for _, e := range d.CertificateExpiries(time.Now()) {
-		gauge(expiryDesc, unix(e.Expires), e.ContactPoint)
-	}
+	g.certificates.collect(d, g.s.Health, gauge)
+	gauge(pendingDesc, float64(g.s.Pending()))
 }
 
 // unix returns seconds since 1970, 0 for the zero time.

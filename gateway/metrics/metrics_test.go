@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"relais.example/crypto/pgp"
 	"relais.example/gateway/console"
 	"relais.example/gateway/metrics"
+	"relais.example/routing/directory"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
 	"relais.example/routing/verdict"
@@ -23,7 +25,12 @@ func busy(t *testing.T) (*metrics.Metrics, *desk.Desk) {
 	t.Helper()
 	d := desk.Open(t)
 	m := metrics.New("1.2.3", []string{"XA-1", "XC-1"})
-	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return d.Queue.Ready() == nil }})
+	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return d.Queue.Ready() == nil },
+		Health: func(at time.Time) []directory.Finding {
+			return d.Directory.Health(directory.HealthOptions{At: at, Policy: pgp.DefaultPolicy(), Desks: map[string][]*pgp.Certificate{"XA-1": {d.Keys["stranger"].Certificate()}}})
+		},
+		Pending: func() int { return 4 },
+	})
 	m.Received("XA-1", verdict.Verdict{Action: verdict.Accept, Reason: verdict.OK}, time.Second)
 	since := time.Now().Add(-2 * time.Hour)
 	for _, e := range []request.EventType{request.EvAcknowledged, request.EvAnswered} {
@@ -144,18 +151,27 @@ func TestFigures(t *testing.T) {
 		`relais_journal_lag_events{desk="XA-1"}`:                                           0,
 		`relais_journal_replayed_events_total{desk="XA-1"}`:                                3,
 		`relais_journal_replayed_events_total{desk="XC-1"}`:                                0,
-		`relais_redis_up`:                                                           1,
-		`relais_directory_version`:                                                  1,
-		`relais_imap_connections`:                                                   1,
-		`relais_smtp_connections{port="mx"}`:                                        1,
-		`relais_logins_total{result="ok",service="imap"}`:                           1,
-		`relais_logins_total{result="wrong",service="submission"}`:                  0,
-		`relais_timers_fired_total{clock="acknowledge",desk="XA-1",what="overdue"}`: 1,
-		`relais_time_to_acknowledge_seconds_count{kind="PRESERVATION"}`:             1,
-		`relais_relay_attempts_total{result="failed"}`:                              0,
+		`relais_directory_findings{code="desk-key-missing",severity="error"}`:              1,
+		`relais_directory_findings{code="key-expired",severity="error"}`:                   0, // there before the first one
+		`relais_directory_pending_changes`:                                                 4,
+		`relais_redis_up`:                                                                  1,
+		`relais_directory_version`:                                                         1,
+		`relais_imap_connections`:                                                          1,
+		`relais_smtp_connections{port="mx"}`:                                               1,
+		`relais_logins_total{result="ok",service="imap"}`:                                  1,
+		`relais_logins_total{result="wrong",service="submission"}`:                         0,
+		`relais_timers_fired_total{clock="acknowledge",desk="XA-1",what="overdue"}`:        1,
+		`relais_time_to_acknowledge_seconds_count{kind="PRESERVATION"}`:                    1,
+		`relais_relay_attempts_total{result="failed"}`:                                     0,
 	} {
 		if got, ok := f.samples[sample]; !ok || got != want {
 			t.Errorf("%s is %v (there: %t), want %v", sample, got, ok, want)
+		}
+	}
+	end, _ := d.Keys["XD-1"].Certificate().SigningEnds()
+	for _, use := range []string{"signing", "encryption"} {
+		if got := f.samples[`relais_certificate_expiry_timestamp_seconds{contact_point="XD-1",use="`+use+`"}`]; got != float64(end.Unix()) {
+			t.Errorf("%s of XD-1 ends at %v, want %d", use, got, end.Unix())
 		}
 	}
 	if age := f.samples[`relais_outbox_oldest_seconds{desk="XA-1"}`]; age < 3590 || age > 3700 {
@@ -169,6 +185,24 @@ func TestAnswersToOurOwnRequestsAreNotOurTime(t *testing.T) {
 	m.Applied(queue.Record{Events: []request.Event{{Type: request.EvAnswered, Direction: request.Sent, Kind: request.Ping, Since: time.Now(), At: time.Now()}}})
 	if kind, ok := scrape(t, m).kinds["relais_time_to_answer_seconds"]; ok {
 		t.Errorf("counted as %s", kind)
+	}
+}
+
+// Figures about certificates are those of the Directory in force at once, and
+// otherwise looked at only now and then.
+func TestCertificatesAreLookedAtOncePerVersion(t *testing.T) {
+	d := desk.Open(t)
+	m, looked := metrics.New("1", nil), 0
+	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return true }, Pending: func() int { return 0 },
+		Health: func(time.Time) []directory.Finding { looked++; return nil }})
+	scrape(t, m)
+	scrape(t, m)
+	if looked != 1 {
+		t.Errorf("looked %d times for two scrapes", looked)
+	}
+	d.Directory = d.Document(2, "XD-1")
+	if f := scrape(t, m); looked != 2 || f.kinds["relais_certificate_expiry_timestamp_seconds"] != "" {
+		t.Errorf("looked %d times, the figures are %v", looked, f.kinds)
 	}
 }
 

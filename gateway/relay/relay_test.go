@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/notice"
 	"relais.example/gateway/relay"
 	"relais.example/gateway/smtpout"
@@ -286,6 +287,27 @@ func TestGivenUpMessageIsPutBeforeTheStaff(t *testing.T) {
 				t.Errorf("the log holds an address:\n%s", r.Logged)
 			}
 		})
+	}
+}
+
+// A reminder belongs to no request; that it did not arrive is told all the same.
+func TestGivenUpReminderIsPutBeforeTheStaff(t *testing.T) {
+	r := run(t, startHop(t, func() string { return "550 5.1.1 no such mailbox" }))
+	names, err := r.Vault.Put(t.Context(), r.Seal("XA-1", "XB-1", pgpmime.Draft{Subject: "Your OpenPGP certificate ends"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Commit(func(tx *queue.Tx) error {
+		tx.Out(queue.Out{Op: queue.OutQueue, ID: queue.NewID(), Item: names[0], To: "XB-1", Purpose: queue.PurposeReminder, Since: tx.At(), At: tx.At()})
+		return nil
+	})
+	r.Wait("giving up", func() bool { return r.observed("failed") && r.empty() })
+	inbox := r.Folder(mailbox.Inbox)
+	if len(inbox) != 1 || !slices.Contains(inbox[0].Flags, "$Undelivered") {
+		t.Fatalf("INBOX %+v", inbox)
+	}
+	if text := r.Body(inbox[0].Item); !strings.Contains(text, "Subject: Not delivered: reminder to XB-1") || !strings.Contains(text, "550") || strings.Contains(text, "X-Relais-Reference") {
+		t.Errorf("notice:\n%s", text)
 	}
 }
 

@@ -51,6 +51,9 @@ func (s *Server) open(version string) error {
 	if err := s.openKeys(); err != nil {
 		return err
 	}
+	for _, f := range s.health(time.Now()) {
+		s.log.Warn("directory entry needs attention; see relais directory health", "entry", f.ContactPoint, "fault", f.Code, "severity", f.Severity)
+	}
 	classifier, clocks, err := rules(c)
 	if err != nil {
 		return err
@@ -75,13 +78,17 @@ func (s *Server) open(version string) error {
 	}
 	notices := &notice.Writer{Hostname: c.Hostname, Vault: s.vault}
 	s.timers = timers.Options{Queue: s.queue, Notices: notices, Every: time.Second, Log: s.log, Observe: s.metrics.Timer}
-	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, RedisUp: func() bool { return s.queue.Ready() == nil }})
-	s.http, s.https = s.serveHTTP(), s.serveHTTPS()
+	if err := s.openReminders(notices); err != nil {
+		return err
+	}
+	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, Health: s.health, Pending: s.reminders.Pending, RedisUp: func() bool { return s.queue.Ready() == nil }})
+	s.http, s.https, s.wkd = s.serveHTTP(), s.serveHTTPS(), s.serveWKD()
 
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{
 		Hostname: c.Hostname, Desks: s.intakeDesks(), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Log: s.log, Observe: s.metrics.Received,
+		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
+		Log: s.log, Observe: s.metrics.Received,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: s.replyDesks(), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
@@ -129,13 +136,8 @@ func (s *Server) openDirectory() error {
 	if err != nil {
 		return fmt.Errorf("directory authority: %s: %w", s.c.Directory.AuthorityFile, err)
 	}
-	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
-		return err
-	}
-	for _, w := range s.directory.Current().Warnings(time.Now(), keyPolicy(s.c)) {
-		s.log.Warn("directory entry needs attention", "entry", w.Entry, "fault", w.Code)
-	}
-	return nil
+	s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now())
+	return err
 }
 
 func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {

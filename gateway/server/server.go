@@ -24,12 +24,14 @@ import (
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/metrics"
 	"relais.example/gateway/relay"
+	"relais.example/gateway/reminders"
 	"relais.example/gateway/reply"
 	"relais.example/gateway/secret"
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/timers"
 	"relais.example/gateway/vault"
 	"relais.example/routing/directory"
+	"relais.example/routing/directory/pending"
 	"relais.example/routing/queue"
 )
 
@@ -54,11 +56,14 @@ type Server struct {
 	relay     atomic.Pointer[relay.Relay] // records are applied before it exists
 	timers    timers.Options
 	reply     *reply.Reply
+	pending   *pending.Store
+	reminders *reminders.Reminders
 
 	mx, submission *smtpd.Server
 	imap           *imapd.Server
 	http, https    *http.Server
 	control        *http.Server
+	wkd            *http.Server // of the Web Key Directory
 	certificate    *certificate
 	listeners      map[string]net.Listener
 }
@@ -80,7 +85,7 @@ func New(c *config.Config, version string, log *slog.Logger) (*Server, error) {
 }
 
 // Addr returns the address that a service is bound to: mx, submission,
-// submissions, imap, imaps, https or http; "" if it is off.
+// submissions, imap, imaps, https, http or wkd; "" if it is off.
 func (s *Server) Addr(service string) string {
 	if l := s.listeners[service]; l != nil {
 		return l.Addr().String()
@@ -92,7 +97,7 @@ func (s *Server) listen() error {
 	l := s.c.Listen
 	for _, one := range []struct{ service, address string }{
 		{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions},
-		{"imap", l.IMAP}, {"imaps", l.IMAPS}, {"https", l.HTTPS}, {"http", l.HTTP},
+		{"imap", l.IMAP}, {"imaps", l.IMAPS}, {"https", l.HTTPS}, {"http", l.HTTP}, {"wkd", l.WKD},
 	} {
 		if one.address == "" {
 			continue
@@ -136,6 +141,7 @@ func (s *Server) Run(ctx context.Context) error {
 	serve("imaps", s.imap.ServeTLS)
 	serve("https", func(l net.Listener) error { return s.https.ServeTLS(l, "", "") })
 	serve("http", s.http.Serve)
+	serve("wkd", s.runWKD)
 	wg.Go(func() {
 		if err := s.control.Serve(s.listeners["control"]); !errors.Is(err, http.ErrServerClosed) {
 			cancel(fmt.Errorf("serving the control socket: %w", err))
@@ -148,6 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.holder != nil {
 		wg.Go(func() { s.followHolder(ctx) })
 	}
+	wg.Go(func() { s.reminders.Run(ctx) })
 
 	<-ctx.Done()
 	s.log.Info("stopping")
@@ -160,6 +167,7 @@ func (s *Server) Run(ctx context.Context) error {
 	shut.Go(func() { s.https.Shutdown(stopCtx) })
 	shut.Go(func() { s.http.Shutdown(stopCtx) })
 	shut.Go(func() { s.control.Shutdown(stopCtx) })
+	shut.Go(func() { s.wkd.Shutdown(stopCtx) })
 	shut.Wait()
 	wg.Wait()
 	s.close()
@@ -175,6 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) Reload() error {
 	changed, err := s.directory.Reload(time.Now())
 	if changed {
+		s.reminders.Wake()
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
 	err = errors.Join(err, s.loadKeys(), s.accounts.Reload(), s.certificate.load())

@@ -3,9 +3,11 @@ package server
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"relais.example/gateway/lookup"
+	"relais.example/gateway/wkd"
 	"relais.example/routing/queue"
 )
 
@@ -14,10 +16,18 @@ import (
 func (s *Server) serveHTTPS() *http.Server {
 	tls := s.certificate.config()
 	tls.NextProtos = []string{"h2", "http/1.1"}
+	staff := lookup.New(lookup.Options{
+		Accounts: s.accounts, Directory: s.directory.Current, Document: s.directory.Signed, Keys: keyPolicy(s.c),
+		Record: s.recordLook, Login: s.login("https"), Log: s.log,
+	})
+	keys := s.webKeys() // for where both must share port 443
 	return &http.Server{
-		Handler: lookup.New(lookup.Options{
-			Accounts: s.accounts, Directory: s.directory.Current, Document: s.directory.Signed, Keys: keyPolicy(s.c),
-			Record: s.recordLook, Login: s.login("https"), Log: s.log,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, wkd.Root) {
+				keys.ServeHTTP(w, r)
+				return
+			}
+			staff.ServeHTTP(w, r)
 		}),
 		TLSConfig: tls, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

@@ -40,38 +40,6 @@ func (cp *ContactPoint) EncryptionCertificates(at time.Time, p pgp.Policy) ([]*p
 		cp.ID, strings.Join(reasons, ", "))
 }
 
-// Warnings lists what is wrong with the certificates at that moment: expired,
-// revoked or weak ones, and contact points that cannot be written to. The
-// entries stay in the Directory nevertheless.
-func (d *Directory) Warnings(at time.Time, p pgp.Policy) []Problem {
-	var f findings
-	for i := range d.doc.Parties {
-		for j := range d.doc.Parties[i].ContactPoints {
-			d.doc.Parties[i].ContactPoints[j].checkKeys(&f, at, p)
-		}
-	}
-	return f.list
-}
-
-func (cp *ContactPoint) checkKeys(f *findings, at time.Time, p pgp.Policy) {
-	if len(cp.certificates) == 0 {
-		f.add(CodeNoKey, cp.ID, "certificates", "no certificate is listed, so nobody can write to this contact point",
-			"ask the contact point for its OpenPGP certificate")
-	}
-	for i, c := range cp.certificates {
-		field := fmt.Sprintf("certificates[%d]", i)
-		err := keyTrouble(c.CheckSigning(at, p), c.CheckEncryption(at, p))
-		if err == nil {
-			continue
-		}
-		code := CodeKeyUnusable
-		if isExpired(err) {
-			code = CodeKeyExpired
-		}
-		f.add(code, cp.ID, field, keyFault(c, err), "ask the contact point for a new key")
-	}
-}
-
 // keyTrouble joins both checks of one certificate. A contact point may keep one
 // certificate for signing and another for encryption, so that one of the two
 // capabilities is missing is no trouble yet.
@@ -87,81 +55,82 @@ func keyTrouble(signing, encryption error) error {
 	return signing
 }
 
-func lacksCapability(err error) bool {
-	var k *pgp.KeyError
-	return errors.As(err, &k) && k.Problem == pgp.KeyNoCapability
-}
+func lacksCapability(err error) bool { return problemOf(err) == pgp.KeyNoCapability }
 
-func isExpired(err error) bool {
+// problemOf returns what is wrong with a key, "" if err says something else.
+func problemOf(err error) pgp.KeyProblem {
 	var k *pgp.KeyError
-	return errors.As(err, &k) && k.Problem == pgp.KeyExpired
+	if errors.As(err, &k) {
+		return k.Problem
+	}
+	return ""
 }
 
 // keyFault words a key problem the way people say it.
 func keyFault(c *pgp.Certificate, err error) string {
 	fault := err.Error()
-	var k *pgp.KeyError
-	if errors.As(err, &k) {
-		switch k.Problem {
-		case pgp.KeyExpired:
-			fault = "key expired"
-			if !c.Expires().IsZero() {
-				fault += " on " + c.Expires().UTC().Format(time.DateOnly)
-			}
-		case pgp.KeyRevoked:
-			fault = "key was revoked"
-		case pgp.KeyNotYetValid:
-			fault = "key becomes valid only on " + c.Created().UTC().Format(time.DateOnly)
-		case pgp.KeyWeak:
-			fault = "key is too weak (" + c.Algorithm() + ")"
-		case pgp.KeyNoCapability:
-			fault = "key can neither sign nor encrypt"
+	switch problemOf(err) {
+	case pgp.KeyExpired:
+		fault = "key expired"
+		if !c.Expires().IsZero() {
+			fault += " on " + c.Expires().UTC().Format(time.DateOnly)
 		}
+	case pgp.KeyRevoked:
+		fault = "key was revoked"
+	case pgp.KeyNotYetValid:
+		fault = "key becomes valid only on " + c.Created().UTC().Format(time.DateOnly)
+	case pgp.KeyWeak:
+		fault = "key is too weak (" + c.Algorithm() + ")"
+	case pgp.KeyNoCapability:
+		fault = "key can neither sign nor encrypt"
 	}
 	return "fingerprint " + c.Fingerprint() + ": " + fault
 }
 
-// CertificateExpiry tells when a contact point must have renewed its key.
-type CertificateExpiry struct {
+// Expiry tells when a contact point must have renewed a certificate.
+type Expiry struct {
 	ContactPoint string
 	Fingerprint  string
-	Expires      time.Time
+	Use          string // Signing or Encryption
+	Ends         time.Time
 }
 
-// CertificateExpiries returns for each contact point the certificate that
-// expires soonest after at; when all that ever expire have done so, the one
-// that did last. Contact points whose certificates never expire are left out.
-// The order is that of the document.
-func (d *Directory) CertificateExpiries(at time.Time) []CertificateExpiry {
-	var list []CertificateExpiry
+// Expiries returns for each contact point and use the certificate that ends
+// soonest after at; when all that ever end have done so, the one that did last.
+// What never ends is left out. The order is that of the document.
+func (d *Directory) Expiries(at time.Time) []Expiry {
+	var list []Expiry
 	for _, p := range d.doc.Parties {
 		for _, cp := range p.ContactPoints {
-			if e, ok := cp.soonestExpiry(at); ok {
-				list = append(list, e)
+			for _, use := range []string{Signing, Encryption} {
+				if e, ok := cp.soonestExpiry(use, at); ok {
+					list = append(list, e)
+				}
 			}
 		}
 	}
 	return list
 }
 
-func (cp *ContactPoint) soonestExpiry(at time.Time) (CertificateExpiry, bool) {
-	var next, last CertificateExpiry
+func (cp *ContactPoint) soonestExpiry(use string, at time.Time) (Expiry, bool) {
+	var next, last Expiry
 	for _, c := range cp.certificates {
-		e := CertificateExpiry{cp.ID, c.Fingerprint(), c.Expires()}
+		end, able := useEnds(c, use)
+		e := Expiry{cp.ID, c.Fingerprint(), use, end}
 		switch {
-		case e.Expires.IsZero():
-		case e.Expires.After(at):
-			if next.Expires.IsZero() || e.Expires.Before(next.Expires) {
+		case !able || end.IsZero():
+		case end.After(at):
+			if next.Ends.IsZero() || end.Before(next.Ends) {
 				next = e
 			}
-		case e.Expires.After(last.Expires):
+		case end.After(last.Ends):
 			last = e
 		}
 	}
-	if !next.Expires.IsZero() {
+	if !next.Ends.IsZero() {
 		return next, true
 	}
-	return last, !last.Expires.IsZero()
+	return last, !last.Ends.IsZero()
 }
 
 // Counts says how large the Directory is.

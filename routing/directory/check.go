@@ -30,7 +30,7 @@ var (
 
 // prepare fills what is derived (Party codes, certificates) and returns every
 // fault of the document. Whether keys are still valid is not its concern, for
-// that depends on the time: see [Directory.Warnings].
+// that depends on the time: see [Directory.Health].
 func (d *Document) prepare() []Problem {
 	c := &checker{
 		parties: map[string]bool{}, ids: map[string]bool{},

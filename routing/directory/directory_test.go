@@ -177,13 +177,21 @@ func TestExpiredCertificateStaysListedWithWarning(t *testing.T) {
 	}
 	want := fmt.Sprintf("directory: entry XB-1: certificates[0]: fingerprint %s: key expired on 2026-01-31; ask the contact point for a new key",
 		old.Certificate().Fingerprint())
-	warnings := d.Warnings(now, pgp.DefaultPolicy())
-	if len(warnings) != 2 || warnings[0].String() != want || warnings[0].Code != CodeKeyExpired || warnings[1].Code != CodeNoKey {
-		t.Errorf("Warnings() = %v\nwant first %s", warnings, want)
+	found := d.Health(HealthOptions{At: now, Policy: pgp.DefaultPolicy()})
+	if len(found) != 4 || found[0].String() != want || codesOf(found) != "key-expired cannot-receive cannot-sign no-key" {
+		t.Errorf("Health() = %v\nwant first %s", found, want)
 	}
 }
 
-func TestCertificateExpiries(t *testing.T) {
+func codesOf(found []Finding) string {
+	var list []string
+	for _, f := range found {
+		list = append(list, f.Code)
+	}
+	return strings.Join(list, " ")
+}
+
+func TestExpiriesAreTheSoonestOfEachUse(t *testing.T) {
 	doc := invented(t)
 	dayLong := 24 * time.Hour
 	near, far := newKey(t, "Near", 400*dayLong), newKey(t, "Far", 700*dayLong)
@@ -191,13 +199,18 @@ func TestCertificateExpiries(t *testing.T) {
 	doc.Parties[0].ContactPoints[0].CertificatesArmored = []string{armor(far), armor(near), armor(gone)}
 	doc.Parties[0].ContactPoints[1].CertificatesArmored = []string{armor(longGone), armor(lastGone)}
 	d := mustNew(t, doc)
-	got := d.CertificateExpiries(now)
-	if len(got) != 2 || got[0].ContactPoint != "XA-1" || got[0].Fingerprint != near.Certificate().Fingerprint() ||
-		!got[0].Expires.Equal(now.AddDate(-1, 0, 0).Add(400*dayLong)) {
-		t.Fatalf("CertificateExpiries() = %v", got)
+	got := d.Expiries(now)
+	if len(got) != 4 {
+		t.Fatalf("Expiries() = %v", got)
 	}
-	if got[1].ContactPoint != "XA-2" || !got[1].Expires.Equal(now.AddDate(-1, 0, 0).Add(200*dayLong)) {
-		t.Errorf("all expired: got %v, want the one that expired last", got[1])
+	for i, use := range []string{Signing, Encryption} {
+		if e := got[i]; e.ContactPoint != "XA-1" || e.Use != use || e.Fingerprint != near.Certificate().Fingerprint() ||
+			!e.Ends.Equal(now.AddDate(-1, 0, 0).Add(400*dayLong)) {
+			t.Errorf("%s of XA-1: %v", use, e)
+		}
+		if e := got[2+i]; e.ContactPoint != "XA-2" || e.Use != use || !e.Ends.Equal(now.AddDate(-1, 0, 0).Add(200*dayLong)) {
+			t.Errorf("all expired, %s: got %v, want the one that expired last", use, e)
+		}
 	}
 }
 

@@ -28,7 +28,8 @@ func TestFormatIsDescribed(t *testing.T) {
 	}
 	names = append(names, string(Police), string(Prosecutor), string(Ministry), string(Mixed),
 		CodeSyntax, CodeUnknownField, CodeRepeated, CodeType, CodeMissing, CodeValue, CodeDuplicate, CodeSharedMail,
-		CodeSharedKey, CodeCertificate, CodeKeyExpired, CodeKeyUnusable, CodeNoKey)
+		CodeSharedKey, CodeCertificate)
+	names = append(names, HealthCodes()...)
 	for _, name := range names {
 		if !strings.Contains(string(page), "`"+name+"`") {
 			t.Errorf("docs/directory.md does not describe %s", name)

@@ -43,10 +43,37 @@ const (
 	CodeSharedMail   = "shared-address"     // one address, two contact points
 	CodeSharedKey    = "shared-certificate" // one certificate, two contact points
 	CodeCertificate  = "unreadable-certificate"
-	CodeKeyExpired   = "key-expired"
-	CodeKeyUnusable  = "key-unusable" // revoked, too weak, not yet valid, or made for something else
-	CodeNoKey        = "no-key"       // the contact point cannot be written to
 )
+
+// The codes of findings about certificates; see [Directory.Health].
+const (
+	CodeKeyExpired        = "key-expired"
+	CodeKeyExpiresSoon    = "key-expires-soon"
+	CodeKeyRevoked        = "key-revoked"
+	CodeKeyNotYetValid    = "key-not-yet-valid"
+	CodeKeyWeak           = "key-weak"               // algorithm, curve or size
+	CodeKeyUnusable       = "key-unusable"           // it can neither sign nor encrypt
+	CodeSHA1              = "sha1-self-signature"    // only SHA-1 holds a key to the certificate
+	CodeWeakSubkey        = "weak-subkey"            // not used, while others are
+	CodeMissingSigning    = "missing-signing-key"    // no certificate of the contact point has one
+	CodeMissingEncryption = "missing-encryption-key" // likewise
+	CodeNoKey             = "no-key"                 // no certificate at all
+	CodeCannotReceive     = "cannot-receive"         // the contact point cannot be written to now
+	CodeCannotSign        = "cannot-sign"            // what it signs is refused now
+	CodeDeskNotListed     = "desk-not-listed"        // this gateway's desk is not in the Directory
+	CodeDeskKeyNotListed  = "desk-key-not-listed"    // nor its key
+	CodeDeskKeyDiffers    = "desk-key-differs"       // other subkeys or dates
+	CodeDeskKeyMissing    = "desk-key-missing"       // listed, but not here
+)
+
+// HealthCodes lists the codes of findings about certificates.
+func HealthCodes() []string {
+	return []string{
+		CodeKeyExpired, CodeKeyExpiresSoon, CodeKeyRevoked, CodeKeyNotYetValid, CodeKeyWeak, CodeKeyUnusable, CodeSHA1, CodeWeakSubkey,
+		CodeMissingSigning, CodeMissingEncryption, CodeNoKey, CodeCannotReceive, CodeCannotSign,
+		CodeDeskNotListed, CodeDeskKeyNotListed, CodeDeskKeyDiffers, CodeDeskKeyMissing,
+	}
+}
 
 // maxProblems bounds the list, so that a hostile document cannot fill memory.
 const maxProblems = 1000

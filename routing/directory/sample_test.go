@@ -29,10 +29,10 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := d.Warnings(time.Now(), pgp.DefaultPolicy()); len(w) > 0 {
-		t.Errorf("warnings: %v", w)
+	if w := d.Health(HealthOptions{At: time.Now(), Policy: pgp.DefaultPolicy()}); len(w) > 0 {
+		t.Errorf("findings: %v", w)
 	}
-	if e := d.CertificateExpiries(time.Now()); len(e) > 0 {
+	if e := d.Expiries(time.Now()); len(e) > 0 {
 		t.Errorf("keys of the sample must not expire: %v", e)
 	}
 	for id, role := range map[string]Role{"XA-1": Police, "XA-2": Prosecutor, "XB-1": Prosecutor, "XC-1": Mixed} {

@@ -31,12 +31,12 @@ func Sign(doc []byte, authority *pgp.Key, at time.Time, allowExpired bool) (sign
 	if d.Issued().After(at.Add(24 * time.Hour)) {
 		faults = append(faults, Problem{CodeValue, "", "issued", "the time of release lies in the future", "write the present time"})
 	}
-	for _, p := range d.Warnings(at, pgp.DefaultPolicy()) {
-		if p.Code == CodeNoKey || p.Code == CodeKeyExpired && allowExpired {
-			warnings = append(warnings, p)
+	for _, f := range d.Health(HealthOptions{At: at, Policy: pgp.DefaultPolicy()}) {
+		if refusedToSign(f.Code) && !(f.Code == CodeKeyExpired && allowExpired) {
+			faults = append(faults, f.Problem())
 			continue
 		}
-		faults = append(faults, p)
+		warnings = append(warnings, f.Problem())
 	}
 	if len(faults) > 0 {
 		return nil, warnings, &InvalidError{faults}
@@ -49,6 +49,16 @@ func Sign(doc []byte, authority *pgp.Key, at time.Time, allowExpired bool) (sign
 		return nil, warnings, fmt.Errorf("checking the new signature: %w", err)
 	}
 	return signature, warnings, nil
+}
+
+// refusedToSign reports whether a certificate with that finding must not be
+// released. What a contact point lacks is no reason to keep back the others.
+func refusedToSign(code string) bool {
+	switch code {
+	case CodeKeyExpired, CodeKeyRevoked, CodeKeyNotYetValid, CodeKeyWeak, CodeKeyUnusable:
+		return true
+	}
+	return false
 }
 
 // Verify checks the authority's detached signature over the bytes of doc, then

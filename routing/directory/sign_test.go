@@ -78,7 +78,7 @@ func TestSignRefuses(t *testing.T) {
 	if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Code != CodeKeyExpired {
 		t.Errorf("expired certificate: %v", err)
 	}
-	if _, warnings, err := Sign(raw, authority, now, true); err != nil || len(warnings) != 2 {
+	if _, warnings, err := Sign(raw, authority, now, true); err != nil || len(warnings) != 4 || warnings[0].Code != CodeKeyExpired {
 		t.Errorf("expired certificate allowed: %v, %v", warnings, err)
 	}
 	doc.Issued = now.Add(48 * time.Hour)

@@ -79,7 +79,7 @@ type Out struct {
 	Item     string            `json:"item,omitempty"` // sealed message in the vault
 	To       string            `json:"to,omitempty"`   // contact point
 	Request  request.Reference `json:"request,omitempty"`
-	Purpose  string            `json:"purpose,omitempty"` // PurposeReply, PurposeAck, PurposeRequest
+	Purpose  string            `json:"purpose,omitempty"` // one of those below
 	Code     string            `json:"code,omitempty"`    // reply code in it
 	Until    time.Time         `json:"until,omitzero"`    // reply code PRESERVED: until when
 	About    string            `json:"about,omitempty"`   // PurposeInquiry: the questions, sealed with the vault key
@@ -92,16 +92,16 @@ type Out struct {
 
 // Why an outgoing message was written.
 const (
-	PurposeReply   = "reply"   // final answer to a received request
-	PurposeMessage = "message" // anything else in a request's thread
-	PurposeAck     = "ack"     // automatic acknowledgement of receipt
-	PurposeRequest = "request" // opens a sent request
-	PurposePing    = "ping"    // tests whether a contact point can be reached; opens a sent request
-	PurposePong    = "pong"    // automatic, final answer to such a test
-	PurposeRelease = "release" // a version of the Directory; Code is its number
-	PurposeReceipt = "receipt" // says which version of the Directory is installed here
-	PurposeInquiry = "inquiry" // answers questions to the Directory
-	PurposeNotice  = "notice"  // reminder or escalation to staff
+	PurposeReply    = "reply"    // final answer to a received request
+	PurposeMessage  = "message"  // anything else in a request's thread
+	PurposeAck      = "ack"      // automatic acknowledgement of receipt
+	PurposeRequest  = "request"  // opens a sent request
+	PurposePing     = "ping"     // tests whether a contact point can be reached; opens a sent request
+	PurposePong     = "pong"     // automatic, final answer to such a test
+	PurposeRelease  = "release"  // a version of the Directory; Code is its number
+	PurposeReceipt  = "receipt"  // says which version of the Directory is installed here
+	PurposeInquiry  = "inquiry"  // answers questions to the Directory
+	PurposeReminder = "reminder" // tells a contact point that its certificate ends
 )
 
 // Once is something that may happen once only, such as a signature.

@@ -21,6 +21,14 @@ import (
 func secretariat(t *testing.T) *gateway.Gateway {
 	t.Helper()
 	g := gateway.New(t, gateway.Options{Acknowledge: true, Settings: map[string]any{"directory": map[string]any{"distribute": true}}})
+	setFirstDesk(t, g, "directory_service: true")
+	g.Start()
+	return g
+}
+
+// setFirstDesk adds a setting of the desk XA-1.
+func setFirstDesk(t *testing.T, g *gateway.Gateway, setting string) {
+	t.Helper()
 	config, err := os.ReadFile(g.Written.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -29,9 +37,7 @@ func secretariat(t *testing.T) *gateway.Gateway {
 	if !strings.Contains(string(config), first) {
 		t.Fatalf("no first desk in\n%s", config)
 	}
-	g.Write(filepath.Base(g.Written.Config), strings.Replace(string(config), first, first+"  directory_service: true\n", 1))
-	g.Start()
-	return g
+	g.Write(filepath.Base(g.Written.Config), strings.Replace(string(config), first, first+"  "+setting+"\n", 1))
 }
 
 // opened returns what XB-2 reads of the mails that the sink got so far.
