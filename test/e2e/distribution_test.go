@@ -33,7 +33,7 @@ func setFirstDesk(t *testing.T, g *gateway.Gateway, setting string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const first = "- id: XA-1\n"
+	const first = "id: XA-1\n"
 	if !strings.Contains(string(config), first) {
 		t.Fatalf("no first desk in\n%s", config)
 	}
