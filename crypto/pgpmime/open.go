@@ -158,7 +158,8 @@ func (m *Message) setSigned(body []byte, params map[string]string, o Options) er
 	if err != nil {
 		return err
 	}
-	sig := pgp.VerifyDetached(parts[0], armored, o.Ring, o.Policy, o.At)
+	verify := func(signed []byte) pgp.Signature { return pgp.VerifyDetached(signed, armored, o.Ring, o.Policy, o.At) }
+	sig := verify(parts[0])
 	sig.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
 	if m.Signature.State != pgp.SignatureNone {
 		sig = m.Signature.And(sig)
@@ -168,7 +169,13 @@ func (m *Message) setSigned(body []byte, params map[string]string, o Options) er
 	if err != nil {
 		return err
 	}
-	return m.take(s, parts[0], h, inner)
+	if err := m.take(s, parts[0], h, inner); err != nil {
+		return err
+	}
+	if !m.Encrypted && worthUndoing(sig) {
+		m.Altered = findAlteration(parts[0], entityForms, verify)
+	}
+	return nil
 }
 
 // take makes entity the message: checks it against the limits and reads the
@@ -236,6 +243,12 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 		}
 		m.Form, m.Signature = InlineSigned, sig
 		m.Signature.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
+		if worthUndoing(sig) {
+			m.Altered = findAlteration(text, clearsignedForms(params["charset"]), func(text []byte) pgp.Signature {
+				_, sig, _ := pgp.VerifyClearsigned(text, o.Ring, o.Policy, o.At) // not clearsigned: no state
+				return sig
+			})
+		}
 		return m.setText(signed, params, o)
 	case holdsBlock(text):
 		return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
@@ -296,9 +309,9 @@ func decodeBody(body []byte, h Header) ([]byte, error) {
 	case "", "7bit", "8bit", "binary":
 		return body, nil
 	case "base64":
-		decoded, err = io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
+		decoded, err = readSized(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)), len(body)/4*3+3)
 	case "quoted-printable":
-		decoded, err = io.ReadAll(quotedprintable.NewReader(bytes.NewReader(body)))
+		decoded, err = readSized(quotedprintable.NewReader(bytes.NewReader(body)), len(body))
 	default:
 		return nil, fmt.Errorf("%w: unknown transfer encoding", ErrStructure)
 	}
@@ -306,4 +319,13 @@ func decodeBody(body []byte, h Header) ([]byte, error) {
 		return nil, fmt.Errorf("%w: transfer encoding: %w", ErrStructure, err)
 	}
 	return decoded, nil
+}
+
+// readSized reads r to its end into one buffer of the size expected. Unlike
+// io.ReadAll it does not grow by small steps, each of them a copy.
+func readSized(r io.Reader, size int) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(size + bytes.MinRead)
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }

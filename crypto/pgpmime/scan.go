@@ -92,6 +92,7 @@ func (s *scanner) child(entity []byte, depth int) error {
 type multipart struct {
 	preamble, epilogue []byte
 	parts              [][]byte // without the CRLF that belongs to the boundary
+	starts             []int    // where in the body each part begins
 	closed             bool     // the closing boundary is there
 	ambiguous          bool     // a line only begins like the boundary
 }
@@ -126,7 +127,7 @@ func splitParts(body []byte, boundary string, maxParts int) (*multipart, error) 
 			if len(m.parts) >= maxParts {
 				return nil, fmt.Errorf("%w: too many parts", ErrLimits)
 			}
-			m.parts = append(m.parts, content)
+			m.parts, m.starts = append(m.parts, content), append(m.starts, start)
 		} else {
 			m.preamble = content
 		}
@@ -144,7 +145,7 @@ func splitParts(body []byte, boundary string, maxParts int) (*multipart, error) 
 	if len(m.parts) >= maxParts {
 		return nil, fmt.Errorf("%w: too many parts", ErrLimits)
 	}
-	m.parts = append(m.parts, body[start:])
+	m.parts, m.starts = append(m.parts, body[start:]), append(m.starts, start)
 	return m, nil
 }
 

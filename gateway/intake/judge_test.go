@@ -69,6 +69,14 @@ func TestEachFactHasItsReason(t *testing.T) {
 
 		{"bad signature", state(pgp.SignatureBad), verdict.BadSignature},
 		{"a state that nobody knows", state("brilliant"), verdict.BadSignature},
+		{"altered on the way", func(a *arrival) {
+			a.message.Encrypted, a.message.Altered = false, pgpmime.ReEncoded
+			state(pgp.SignatureBad)(a)
+		}, verdict.Altered},
+		{"altered, by an unknown key", func(a *arrival) {
+			a.message.Altered = pgpmime.ReEncoded
+			state(pgp.SignatureUnknownKey)(a)
+		}, verdict.UnknownKey},
 		{"unknown key", state(pgp.SignatureUnknownKey), verdict.UnknownKey},
 		{"expired key", state(pgp.SignatureExpiredKey), verdict.KeyExpired},
 		{"revoked key", state(pgp.SignatureRevokedKey), verdict.KeyRevoked},
