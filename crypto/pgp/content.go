@@ -34,6 +34,7 @@ func readContent(data []byte, limit int64) (*content, error) {
 		if layer == maxCompressions {
 			return nil, errPacket
 		}
+		packets[0].join()
 		if data, err = decompress(packets[0].body, limit); err != nil {
 			return nil, err
 		}
@@ -120,8 +121,11 @@ func decompress(body []byte, limit int64) ([]byte, error) {
 	default:
 		return nil, errPacket
 	}
+	// Attachments in base64 compress to three quarters: with that in mind one
+	// buffer does for most large messages.
 	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(r, limit+packetOverhead+1))
+	out.Grow(int(min(int64(len(body))+int64(len(body))/2, limit+packetOverhead)) + bytes.MinRead)
+	n, err := out.ReadFrom(io.LimitReader(r, limit+packetOverhead+1))
 	if n > limit+packetOverhead {
 		return nil, ErrTooLarge
 	}

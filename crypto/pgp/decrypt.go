@@ -51,6 +51,7 @@ func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at tim
 	if err != nil {
 		return nil, ErrCannotOpen
 	}
+	env.container = rawPacket{} // so that its memory is free for what follows
 	// From here on the bytes are authentic as far as the session key goes.
 	content, err := readContent(opened.packets, l.maxPlaintext())
 	if errors.Is(err, ErrTooLarge) {
@@ -218,7 +219,7 @@ func (e *envelope) try(sealed sealedKey, d decryptionKey) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	plain, err := readAll(r, len(e.container.body))
+	plain, err := readAll(r, len(e.container.raw))
 	if err != nil {
 		return opened{}, err
 	}

@@ -218,6 +218,10 @@ var (
 	beginSigned  = []byte("-----BEGIN PGP SIGNED MESSAGE-----")
 )
 
+// errSeveralBlocks: which of them is the message, and what stands between them,
+// is not for a program to guess.
+var errSeveralBlocks = fmt.Errorf("%w: more than one PGP block in the text; send one, or PGP/MIME", ErrStructure)
+
 // openInline takes a text body that is one PGP block and nothing else.
 func (m *Message) openInline(body []byte, params map[string]string, o Options) error {
 	text, err := decodeBody(body, m.Outer)
@@ -227,6 +231,9 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 	text = bytes.TrimSpace(text)
 	switch {
 	case bytes.HasPrefix(text, beginMessage):
+		if blocks(text) > 1 {
+			return errSeveralBlocks
+		}
 		if bytes.Count(text, []byte("-----BEGIN ")) != 1 || !bytes.HasSuffix(text, []byte("-----END PGP MESSAGE-----")) {
 			return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 		}
@@ -235,8 +242,11 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 			return err
 		}
 		m.decrypted(InlineEncrypted, d)
-		return m.setText(d.Plaintext, params, o)
+		return m.setText(d.Plaintext, text, params, o)
 	case bytes.HasPrefix(text, beginSigned):
+		if blocks(text) > 1 {
+			return errSeveralBlocks
+		}
 		signed, sig, err := pgp.VerifyClearsigned(text, o.Ring, o.Policy, o.At)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrStructure, err)
@@ -249,21 +259,24 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 				return sig
 			})
 		}
-		return m.setText(signed, params, o)
+		return m.setText(signed, nil, params, o)
 	case holdsBlock(text):
 		return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 	}
 	return nil
 }
 
-// setText makes the entity for inline PGP: a text/plain part around the text.
-func (m *Message) setText(text []byte, params map[string]string, o Options) error {
-	text, err := crlf(text)
+// setText makes the entity for inline PGP: a text/plain part around the text,
+// in the character set that the armor or the mail states.
+func (m *Message) setText(text, armored []byte, params map[string]string, o Options) error {
+	lines, pairs, err := lineEnds(text)
 	if err != nil {
 		return err
 	}
-	entity := append([]byte("Content-Type: text/plain; charset="+textCharset(text, params["charset"])+
-		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"), text...)
+	entity := make([]byte, 0, len(text)+lines-pairs+128)
+	entity = append(entity, "Content-Type: text/plain; charset="+textCharset(text, armorCharset(armored), params["charset"])+
+		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"...)
+	entity = appendCRLF(entity, text)
 	s := &scanner{limits: o.Limits}
 	h, body, err := s.header(entity)
 	if err != nil {
@@ -295,6 +308,17 @@ func clearOnly(s *scanner, h Header, body []byte) error {
 		return fmt.Errorf("%w: PGP block in a body that is no plain text", ErrStructure)
 	}
 	return nil
+}
+
+// blocks counts the PGP blocks that begin at the start of a line. In signed
+// text a line that only looks so is escaped.
+func blocks(text []byte) (n int) {
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, beginMessage) || bytes.HasPrefix(line, beginSigned) {
+			n++
+		}
+	}
+	return n
 }
 
 func holdsBlock(text []byte) bool {

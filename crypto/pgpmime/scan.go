@@ -190,10 +190,21 @@ func twoParts(body []byte, params map[string]string) ([2][]byte, error) {
 // crlf gives text CRLF line ends. It refuses NUL and bare CR, which programs
 // read in different ways. Text that is in order already is not copied.
 func crlf(text []byte) ([]byte, error) {
-	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, fmt.Errorf("%w: NUL", ErrStructure)
+	lines, pairs, err := lineEnds(text)
+	if err != nil {
+		return nil, err
 	}
-	lines, pairs := 0, 0
+	if lines == pairs {
+		return text, nil
+	}
+	return appendCRLF(make([]byte, 0, len(text)+lines-pairs), text), nil
+}
+
+// lineEnds counts the LF of text and those that follow a CR.
+func lineEnds(text []byte) (lines, pairs int, err error) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return 0, 0, fmt.Errorf("%w: NUL", ErrStructure)
+	}
 	for at := bytes.IndexByte(text, '\n'); at >= 0; {
 		lines++
 		if at > 0 && text[at-1] == '\r' {
@@ -206,16 +217,16 @@ func crlf(text []byte) ([]byte, error) {
 		at += 1 + next
 	}
 	if bytes.Count(text, []byte("\r")) != pairs {
-		return nil, fmt.Errorf("%w: bare CR", ErrStructure)
+		return 0, 0, fmt.Errorf("%w: bare CR", ErrStructure)
 	}
-	if lines == pairs {
-		return text, nil
-	}
-	out := make([]byte, 0, len(text)+lines-pairs)
+	return lines, pairs, nil
+}
+
+func appendCRLF(out, text []byte) []byte {
 	for {
 		i := bytes.IndexByte(text, '\n')
 		if i < 0 {
-			return append(out, text...), nil
+			return append(out, text...)
 		}
 		out = append(out, bytes.TrimSuffix(text[:i], []byte("\r"))...)
 		out = append(out, "\r\n"...)
