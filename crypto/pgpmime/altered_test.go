@@ -3,10 +3,13 @@ package pgpmime
 import (
 	"bytes"
 	"errors"
+	"io"
 	"mime/quotedprintable"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 
 	"relais.example/crypto/pgp"
 )
@@ -156,6 +159,37 @@ func TestUndoingIsBounded(t *testing.T) {
 	m, err = h.open(multi(control, encryptOnly(t, wrapSigned(replace(t, eightBit, "-- ", "--"), mustSign(t, h.xb, eightBit)), h.xa)))
 	if err != nil || m.Altered != Unaltered || m.Signature.State != pgp.SignatureBad {
 		t.Errorf("encrypted: %v %+v", err, m)
+	}
+}
+
+// Two signatures that do not fit are not undone: the work would double with
+// each.
+func TestOnlyOneSignatureIsUndone(t *testing.T) {
+	h := newHouse(t)
+	packets := func(armored []byte) []byte {
+		block, err := armor.Decode(bytes.NewReader(armored))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(block.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	one := packets(mustSign(t, h.xb, eightBit))
+	for count, want := range map[int]Alteration{1: TrailingWhiteSpace, 2: Unaltered} {
+		var b bytes.Buffer
+		w, err := armor.Encode(&b, "PGP SIGNATURE", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(bytes.Repeat(one, count))
+		w.Close()
+		m, err := h.open(outerFields + wrapSigned(replace(t, eightBit, "-- ", "--"), b.Bytes()))
+		if err != nil || m.Altered != want || m.Signature.State != pgp.SignatureBad {
+			t.Errorf("%d signatures: %v, altered %q, %s", count, err, m.Altered, m.Signature.State)
+		}
 	}
 }
 

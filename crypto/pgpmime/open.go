@@ -216,6 +216,8 @@ func (m *Message) take(s *scanner, entity []byte, h Header, body []byte) error {
 var (
 	beginMessage = []byte("-----BEGIN PGP MESSAGE-----")
 	beginSigned  = []byte("-----BEGIN PGP SIGNED MESSAGE-----")
+	// byteOrderMark begins texts that Windows programs save as UTF-8.
+	byteOrderMark = []byte("\uFEFF")
 )
 
 // errSeveralBlocks: which of them is the message, and what stands between them,
@@ -228,7 +230,7 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 	if err != nil {
 		return err
 	}
-	text = bytes.TrimSpace(text)
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, byteOrderMark))
 	switch {
 	case bytes.HasPrefix(text, beginMessage):
 		if blocks(text) > 1 {

@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"relais.example/crypto/pgpmime"
@@ -12,17 +14,34 @@ import (
 func composed() []shape {
 	return []shape{
 		{file: "thunderbird", name: "as Thunderbird composes", form: pgpmime.MIMEEncrypted, want: ask, check: field("Subject", "Logs of 192.0.2.44"), mail: thunderbird},
+		{file: "thunderbird-clear-subject", name: "as Thunderbird composes, subject not encrypted", form: pgpmime.MIMEEncrypted, want: ask, mail: thunderbirdClearSubject,
+			check: func(m *pgpmime.Message) error {
+				if values, protected := m.Field("Subject"); !protected || values[0] != "Logs of 192.0.2.44" {
+					return fmt.Errorf("subject %q, protected: %v", values, protected)
+				}
+				return nil
+			}},
 		{file: "apple-mail", name: "as Apple Mail with GPG Suite composes", form: pgpmime.MIMEEncrypted, want: "Subject: Logs of 192.0.2.44\n" + ask, check: field("Subject", "Logs of 192.0.2.44"), mail: appleMail},
 		{file: "apple-mail-signed", name: "as Apple Mail with GPG Suite composes, signed in clear", form: pgpmime.MIMESigned, want: ask, mail: appleMailSigned},
 		{file: "gpgol", name: "as GpgOL (Outlook) composes", form: pgpmime.MIMEEncrypted, want: ask, check: field("Subject", "Logs of 192.0.2.44"), mail: gpgOL},
 		{file: "mutt", name: "as NeoMutt composes", form: pgpmime.MIMEEncrypted, want: ask, mail: mutt},
+		{file: "proton-mail", name: "as Proton Mail composes for others", form: pgpmime.MIMEEncrypted, want: ask, mail: protonMail},
 		{file: "k9", name: "as K-9 Mail with OpenKeychain composes", form: pgpmime.MIMEEncrypted, want: ask, check: field("Subject", "Logs of 192.0.2.44"), mail: k9},
 	}
 }
 
 func thunderbird(t testing.TB, p program) string {
+	return thunderbirdWith(t, p, "Subject: Logs of 192.0.2.44\n")
+}
+
+// thunderbirdClearSubject has the subject outside too, and twice inside.
+func thunderbirdClearSubject(t testing.TB, p program) string {
+	return strings.Replace(thunderbirdWith(t, p, "Subject: Logs of 192.0.2.44\nSubject: Logs of 192.0.2.44\n"), "Subject: ...", "Subject: Logs of 192.0.2.44", 1)
+}
+
+func thunderbirdWith(t testing.TB, p program, subject string) string {
 	inner := "Content-Type: multipart/mixed; boundary=\"------------0aPzY0x5MJVmHHkUyRmfEw0N\";\n protected-headers=\"v1\"\n" +
-		"From: " + from + "\nTo: " + to + "\nMessage-ID: <1@betaland.example>\nSubject: Logs of 192.0.2.44\n\n" +
+		"From: " + from + "\nTo: " + to + "\nMessage-ID: <1@betaland.example>\n" + subject + "\n" +
 		"--------------0aPzY0x5MJVmHHkUyRmfEw0N\nContent-Type: text/plain; charset=UTF-8; format=flowed\nContent-Transfer-Encoding: base64\n\n" +
 		"UGxlYXNlIHByZXNlcnZlIHRoZSBsb2dzIG9mIDE5Mi4wLjIuNDQuDQo=\n\n--------------0aPzY0x5MJVmHHkUyRmfEw0N--\n"
 	return crlf(outer + "User-Agent: Mozilla Thunderbird\nContent-Language: en-US\nContent-Type: multipart/encrypted;\n protocol=\"application/pgp-encrypted\";\n" +
@@ -81,4 +100,17 @@ func k9(t testing.TB, p program) string {
 	return crlf(outer + "User-Agent: K-9 Mail for Android\nAutocrypt: addr=" + to + "; keydata=AAAA\nContent-Type: multipart/encrypted; boundary=\"----7QK1\";\n protocol=\"application/pgp-encrypted\"\n\n" +
 		"------7QK1\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n------7QK1\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\n" +
 		"Content-Disposition: inline; filename=\"encrypted.asc\"\n\n" + p.seal(t, crlf(inner), sender, how{}, desk) + "\n------7QK1--\n")
+}
+
+func protonMail(t testing.TB, p program) string {
+	inner := "Content-Type: multipart/mixed;boundary=---------------------8f6c\n\n-----------------------8f6c\n" +
+		"Content-Type: multipart/alternative;boundary=---------------------21ad\n\n-----------------------21ad\n" +
+		"Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain;charset=utf-8\n\nPlease preserve the logs of 192.0.2.44.\n" +
+		"-----------------------21ad\nContent-Type: text/html;charset=utf-8\nContent-Transfer-Encoding: base64\n\nPGRpdj5QbGVhc2UgcHJlc2VydmUgdGhlIGxvZ3M8L2Rpdj4=\n-----------------------21ad--\n" +
+		"-----------------------8f6c\nContent-Type: application/pgp-keys; filename=\"publickey.asc\"; name=\"publickey.asc\"\nContent-Transfer-Encoding: base64\n" +
+		"Content-Disposition: attachment; filename=\"publickey.asc\"; name=\"publickey.asc\"\n\nLS0tLS1CRUdJTg==\n-----------------------8f6c--\n"
+	return crlf(outer + "Feedback-ID: 1:user:proton\nContent-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"------c7a4\"; charset=utf-8\n\n" +
+		"This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\n--------c7a4\nContent-Type: application/pgp-encrypted\nContent-Description: PGP/MIME version identification\n\nVersion: 1\n\n" +
+		"--------c7a4\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\nContent-Description: OpenPGP encrypted message\nContent-Disposition: inline; filename=\"encrypted.asc\"\n\n" +
+		p.seal(t, crlf(inner), sender, how{}, desk) + "\n--------c7a4--\n")
 }

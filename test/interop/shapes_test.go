@@ -105,6 +105,22 @@ func shapes(t testing.TB) []shape {
 				block := p.seal(t, "5 \xa4 f\xfcr \xbcuvre\n", sender, how{}, desk)
 				return inline("text/plain; charset=us-ascii", strings.Replace(block, "-----BEGIN PGP MESSAGE-----", "-----BEGIN PGP MESSAGE-----\nCharset: ISO-8859-15", 1))
 			}},
+		{file: "inline-bom", name: "inline, behind a byte order mark, in quoted-printable", form: pgpmime.InlineEncrypted, want: ask,
+			mail: func(t testing.TB, p program) string {
+				return inline("text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable", "=EF=BB=BF"+strings.ReplaceAll(p.seal(t, ask, sender, how{}, desk), "=", "=3D"))
+			}},
+		{file: "inline-html", name: "inline block in HTML", refused: "OpenPGP data among other parts",
+			mail: func(t testing.TB, p program) string {
+				return inline("text/html; charset=utf-8", "<pre>"+p.seal(t, ask, sender, how{}, desk)+"</pre>")
+			}},
+		{file: "exchange", name: "PGP/MIME that a server made multipart/mixed (Exchange)", refused: "OpenPGP data among other parts",
+			mail: func(t testing.TB, p program) string {
+				return strings.Replace(encrypted(p.seal(t, text(ask), sender, how{}, desk)), "multipart/encrypted; protocol=\"application/pgp-encrypted\"", "multipart/mixed", 1)
+			}},
+		{file: "list-footer", name: "PGP/MIME with the footer of a mailing list beside it", refused: "text beside them",
+			mail: func(t testing.TB, p program) string {
+				return strings.Replace(encrypted(p.seal(t, text(ask), sender, how{}, desk)), "\r\n--enc--", "\r\n--enc\r\n\r\nfooter\r\n--enc--", 1)
+			}},
 		{file: "clearsigned", name: "inline, cleartext signature", form: pgpmime.InlineSigned, want: "Grüße.\nFrom 192.0.2.44\n", mail: clearsigned("Grüße.\nFrom 192.0.2.44\n")},
 		{file: "clearsigned-dash", name: "inline, cleartext signature over lines that begin with a dash", form: pgpmime.InlineSigned, want: dashes, mail: clearsigned(dashes)},
 		{file: "two-blocks", name: "two inline blocks", refused: "more than one PGP block in the text",
