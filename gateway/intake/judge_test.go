@@ -106,6 +106,7 @@ func TestEachFactHasItsReason(t *testing.T) {
 		{"From of this desk", from(desk.Alpha), verdict.Impersonated},
 		{"outer From of another one, protected in order", func(a *arrival) { set(&a.message.Outer, "From", desk.Delta) }, verdict.OK},
 		{"From not listed", from(desk.Nobody), verdict.FromNotListed},
+		{"an address outside ASCII, not listed", from("Jürgen <jürgen@bétaland.example>"), verdict.FromNotListed},
 		{"an encoded word before the @", from("=?utf-8?q?cp247?=@betaland.example"), verdict.FromNotListed},
 		{"a look-alike letter", from("cp247@b\u0435taland.example"), verdict.FromNotListed}, // Cyrillic е
 
