@@ -239,12 +239,13 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 		if bytes.Count(text, []byte("-----BEGIN ")) != 1 || !bytes.HasSuffix(text, []byte("-----END PGP MESSAGE-----")) {
 			return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 		}
+		stated := armorCharset(text)
 		d, err := decrypt(text, o)
 		if err != nil {
 			return err
 		}
 		m.decrypted(InlineEncrypted, d)
-		return m.setText(d.Plaintext, text, params, o)
+		return m.setText(d.Plaintext, o, stated, params["charset"])
 	case bytes.HasPrefix(text, beginSigned):
 		if blocks(text) > 1 {
 			return errSeveralBlocks
@@ -261,7 +262,7 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 				return sig
 			})
 		}
-		return m.setText(signed, nil, params, o)
+		return m.setText(signed, o, params["charset"])
 	case holdsBlock(text):
 		return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 	}
@@ -269,14 +270,14 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 }
 
 // setText makes the entity for inline PGP: a text/plain part around the text,
-// in the character set that the armor or the mail states.
-func (m *Message) setText(text, armored []byte, params map[string]string, o Options) error {
+// in one of the character sets that the armor and the mail state.
+func (m *Message) setText(text []byte, o Options, stated ...string) error {
 	lines, pairs, err := lineEnds(text)
 	if err != nil {
 		return err
 	}
 	entity := make([]byte, 0, len(text)+lines-pairs+128)
-	entity = append(entity, "Content-Type: text/plain; charset="+textCharset(text, armorCharset(armored), params["charset"])+
+	entity = append(entity, "Content-Type: text/plain; charset="+textCharset(text, stated...)+
 		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"...)
 	entity = appendCRLF(entity, text)
 	s := &scanner{limits: o.Limits}

@@ -88,8 +88,8 @@ Written by the tests of test/interop, which fail when this page is not what they
 ## What others write and Relais reads
 
 **read**: opened, the signature is good, of the right key and over everything; what a person reads, each attachment and each header
-field that the row is about is what was written. **refused**: refused with the reason that the row calls for. **–**: the
-program has no way to write this.
+field that the row is about is what was written. A [reason code](reason-codes.md): opened or refused as that code says, which
+is what the row calls for. **–**: the program has no way to write this.
 
 Rows that begin with "as" are laid out by hand the way those mail programs do it; signatures and encryption in them are made by the
 program of the column. Desk keys are of the same kind as the sender's in the rows that begin with "key".

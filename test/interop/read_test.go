@@ -111,11 +111,14 @@ func (s shape) read(t *testing.T, raw string, at time.Time) string {
 			t.Errorf("not refused as it should be: %v", err)
 			return "**failed**"
 		}
-		return "refused"
+		return "`bad-structure`"
 	}
 	if err := s.examine(t, m, err, fingerprint(t, signer)); err != nil {
 		t.Error(err)
 		return "**failed**"
+	}
+	if s.word != "" {
+		return s.word
 	}
 	return "read"
 }
@@ -128,12 +131,20 @@ func (s shape) examine(t *testing.T, m *pgpmime.Message, err error, signer strin
 	if s.bare {
 		wantState, count = pgp.SignatureNone, 0
 	}
+	changed := strings.HasPrefix(s.file, "altered")
+	if changed {
+		wantState = pgp.SignatureBad
+	}
 	encrypted := s.form == pgpmime.MIMEEncrypted || s.form == pgpmime.InlineEncrypted
 	switch {
 	case m.Form != s.form || m.Encrypted != encrypted:
 		return fmt.Errorf("form %s, encrypted %v", m.Form, m.Encrypted)
 	case m.Signature.State != wantState || m.Signature.Count != count || m.WholeSigned == s.bare:
 		return fmt.Errorf("signature %+v, over the whole: %v", m.Signature, m.WholeSigned)
+	case m.Altered != s.altered:
+		return fmt.Errorf("altered: %q, want %q", m.Altered, s.altered)
+	case changed:
+		return nil
 	case !s.bare && m.Signature.Signer.Fingerprint() != signer:
 		return fmt.Errorf("signed by %s", m.Signature.Signer.Fingerprint())
 	}

@@ -21,6 +21,8 @@ type shape struct {
 	want       string // what a person reads
 	refused    string // or the error
 	bare       bool   // no signature covers it all: none is expected
+	altered    pgpmime.Alteration
+	word       string // for the page, instead of "read"
 	check      func(m *pgpmime.Message) error
 }
 
@@ -146,9 +148,9 @@ func shapes(t testing.TB) []shape {
 		{file: "aead", name: "AEAD: RFC 9580, or GnuPG's OCB packet", form: pgpmime.MIMEEncrypted, want: ask, mail: special(how{aead: true}, desk)},
 		{file: "hp", name: "protected headers, RFC 9788", form: pgpmime.MIMEEncrypted, want: ask, check: field("Subject", "Logs of 192.0.2.44"),
 			mail: once(protected + "HP-Outer: Subject: ...\nContent-Type: text/plain; charset=utf-8; hp=\"cipher\"\n\n" + ask)},
-		{file: "unsigned", name: "encrypted, not signed", form: pgpmime.MIMEEncrypted, want: ask, bare: true,
+		{file: "unsigned", name: "encrypted, not signed", form: pgpmime.MIMEEncrypted, want: ask, bare: true, word: "`unsigned`",
 			mail: func(t testing.TB, p program) string { return encrypted(p.encrypt(t, text(ask), desk)) }},
-		{file: "footer", name: "signed, behind the footer of a mailing list", form: pgpmime.Clear, bare: true,
+		{file: "footer", name: "signed, behind the footer of a mailing list", form: pgpmime.Clear, bare: true, word: "`partly-signed`",
 			mail: func(t testing.TB, p program) string {
 				return crlf(outer + multipart("mixed", "list", signed(t, p, text(ask)), text("footer\n")))
 			},
@@ -158,5 +160,37 @@ func shapes(t testing.TB) []shape {
 				}
 				return nil
 			}},
-	}, composed()...)
+	}, append(altered(), composed()...)...)
 }
+
+// altered are messages that a server changed on the way after the program
+// signed them.
+func altered() (list []shape) {
+	for _, a := range []struct {
+		file, name, plain, old, new string
+		what                        pgpmime.Alteration
+	}{
+		{"altered-8bit", "signed, 8bit made quoted-printable on the way", eightBit + "Grüße\n", "Encoding: 8bit\r\n\r\nGrüße", "Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe", pgpmime.ReEncoded},
+		{"altered-blanks", "signed, blanks added at line ends", eightBit + "Grüße\n", "Grüße", "Grüße  ", pgpmime.TrailingWhiteSpace},
+		{"altered-from", "signed, \"From \" escaped", eightBit + "x\nFrom 192.0.2.44\n", "\nFrom 192", "\n>From 192", pgpmime.FromEscaped},
+		{"altered-lines", "signed, an empty line added", eightBit + "Grüße\n", "Grüße\r\n", "Grüße\r\n\r\n", pgpmime.LineEnds},
+		{"altered-footer", "signed, a footer added to the text", eightBit + "Grüße\n", "Grüße\r\n", "Grüße\r\n___________________\r\nlist@lists.example\r\n", pgpmime.FooterAdded},
+		{"altered-word", "signed, a word changed", eightBit + "Grüße\n", "Grüße", "Gruß", pgpmime.Unaltered},
+	} {
+		s := shape{file: a.file, name: a.name, form: pgpmime.MIMESigned, altered: a.what, word: "`altered-in-transit`",
+			mail: func(t testing.TB, p program) string {
+				raw := crlf(outer) + signed(t, p, a.plain)
+				if strings.Count(raw, a.old) != 1 {
+					t.Fatalf("%q is not once in the mail", a.old)
+				}
+				return strings.Replace(raw, a.old, a.new, 1)
+			}}
+		if a.what == pgpmime.Unaltered {
+			s.word = "`bad-signature`"
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+const eightBit = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
