@@ -51,9 +51,10 @@ func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at tim
 	if err != nil {
 		return nil, ErrCannotOpen
 	}
-	env.container = rawPacket{} // so that its memory is free for what follows
+	inner := opened.packets
+	env.container, opened.packets = rawPacket{}, nil // their memory is free for what follows
 	// From here on the bytes are authentic as far as the session key goes.
-	content, err := readContent(opened.packets, l.maxPlaintext())
+	content, err := readContent(inner, l.maxPlaintext())
 	if errors.Is(err, ErrTooLarge) {
 		return nil, ErrTooLarge
 	}

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/config"
 	"relais.example/gateway/mimeindex"
 )
 
@@ -103,9 +106,7 @@ func (s shape) read(t *testing.T, raw string, at time.Time) string {
 	if algorithm, ok := strings.CutPrefix(s.file, "key-"); ok {
 		signer = "sender-" + algorithm
 	}
-	m, err := pgpmime.Open([]byte(raw), pgpmime.Options{
-		Keys: deskKeys(t), Ring: pgp.NewRing(key(t, signer).Certificate()), Policy: pgp.DefaultPolicy(), At: at.Add(time.Minute),
-	})
+	m, err := pgpmime.Open([]byte(raw), options(t, signer, at))
 	if s.refused != "" {
 		if !errors.Is(err, pgpmime.ErrStructure) || !strings.Contains(err.Error(), s.refused) {
 			t.Errorf("not refused as it should be: %v", err)
@@ -121,6 +122,12 @@ func (s shape) read(t *testing.T, raw string, at time.Time) string {
 		return s.word
 	}
 	return "read"
+}
+
+// options know one sender and all keys of the desk.
+func options(t testing.TB, signer string, at time.Time) pgpmime.Options {
+	t.Helper()
+	return pgpmime.Options{Keys: deskKeys(t), Ring: pgp.NewRing(key(t, signer).Certificate()), Policy: pgp.DefaultPolicy(), At: at.Add(time.Minute)}
 }
 
 func (s shape) examine(t *testing.T, m *pgpmime.Message, err error, signer string) error {
@@ -197,17 +204,65 @@ func TestKeyLockedWithArgon2(t *testing.T) {
 	}
 }
 
-// 25 MiB of attachments, written by the program most in use.
+// 25 MiB of attachments, written by the program most in use and by ours, fit
+// into the limits that a gateway starts with.
 func TestLargeAttachment(t *testing.T) {
-	data := make([]byte, 25<<20)
-	for i := range data {
-		data[i] = byte(i * i >> 8)
-	}
-	for _, p := range []program{newGPG(t, ""), newGoCrypto(t)} {
-		raw := encrypted(p.seal(t, multipart("mixed", "m", text(ask), attachment("application/zip", "logs.zip", data)), sender, how{}, desk))
-		s := shape{name: "25 MiB of attachments", form: pgpmime.MIMEEncrypted, want: ask, check: attached(data)}
-		if got := s.read(t, raw, time.Now()); got != "read" {
-			t.Errorf("%s: %s", p.name(), got)
+	entity, s := large(25 << 20)
+	defaults, err := config.Parse(config.Example(), "relais.yaml")
+	must(t, err)
+	for name, armored := range map[string]string{
+		"gpg, compressed": newGPG(t, "").seal(t, entity, sender, how{}, desk),
+		"Relais":          string(mustEncrypt(t, crlf(entity))),
+	} {
+		raw := s.readWithin(t, name, armored, defaults.Limits.PlaintextSize)
+		if int64(raw) > defaults.Limits.MessageSize {
+			t.Errorf("%s: %d bytes are more than a gateway takes", name, raw)
 		}
 	}
+}
+
+// Each kind of container is opened within the same bound of memory.
+func TestMemoryOfEachContainer(t *testing.T) {
+	entity, s := large(3 << 20)
+	for name, armored := range map[string]string{
+		"AEAD of RFC 9580":    newGoCrypto(t).seal(t, entity, sender, how{aead: true}, desk),
+		"GnuPG's OCB, by rnp": newRNP(t, "").seal(t, entity, sender, how{aead: true}, desk),
+		"SEIPDv1, by sq":      newSQ(t, "").seal(t, entity, sender, how{}, desk),
+	} {
+		s.readWithin(t, name, armored, 64<<20)
+	}
+}
+
+func large(size int) (entity string, s shape) {
+	data := make([]byte, size)
+	rand.New(rand.NewSource(1)).Read(data)
+	return multipart("mixed", "m", text(ask), attachment("application/zip", "logs.zip", data)), shape{form: pgpmime.MIMEEncrypted, want: ask, check: attached(data)}
+}
+
+// readWithin reads a message and counts what that allocates.
+func (s shape) readWithin(t *testing.T, name, armored string, plaintext int64) (size int) {
+	t.Helper()
+	raw := []byte(encrypted(armored))
+	o := options(t, sender, time.Now())
+	o.Limits.MaxPlaintext = plaintext
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err := pgpmime.Open(raw, o)
+	runtime.ReadMemStats(&after)
+	if err := s.examine(t, m, err, fingerprint(t, sender)); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	// What is compressed and has LF inside is copied twice, one after the other;
+	// see crypto/pgpmime/cost_test.go.
+	if got := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(raw)); got > 3.6 {
+		t.Errorf("%s: %.2f bytes allocated for each byte of the message", name, got)
+	}
+	return len(raw)
+}
+
+func mustEncrypt(t testing.TB, entity string) []byte {
+	t.Helper()
+	armored, err := pgp.Encrypt([]byte(entity), key(t, sender), []*pgp.Certificate{key(t, desk).Certificate()}, time.Now())
+	must(t, err)
+	return armored
 }
