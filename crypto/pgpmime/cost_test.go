@@ -175,7 +175,7 @@ func TestOpeningTakesLinearTime(t *testing.T) {
 			return best
 		}
 		small, large := fastest(512<<10), fastest(2<<20)
-		if large > 12*small+20*time.Millisecond {
+		if large > 12*small+400*time.Millisecond { // what is quadratic takes many seconds
 			t.Errorf("%s: %v for 512 KiB, %v for 2 MiB", name, small, large)
 		}
 	}
