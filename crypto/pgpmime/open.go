@@ -351,8 +351,7 @@ func decodeBody(body []byte, h Header) ([]byte, error) {
 // readSized reads r to its end into one buffer of the size expected. Unlike
 // io.ReadAll it does not grow by small steps, each of them a copy.
 func readSized(r io.Reader, size int) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(size + bytes.MinRead)
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	_, err := b.ReadFrom(r)
 	return b.Bytes(), err
 }
