@@ -29,7 +29,7 @@ func TestStaffReadWhatWasWritten(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := at.Open(t)
 			in := intake.New(intake.Options{
-				Hostname: at.Hostname, Desks: []intake.Desk{{ID: "XA-1", Keys: []*pgp.Key{d.Keys["XA-1"]}}},
+				Hostname: at.Hostname, Desks: []intake.Desk{{ID: "XA-1", Keys: func() []*pgp.Key { return []*pgp.Key{d.Keys["XA-1"]} }}},
 				Directory: d.Current, Queue: d.Queue, Vault: d.Vault, Classifier: d.Classifier, Clocks: d.Clocks, Log: d.Log,
 				Rules: intake.Rules{Window: 72 * time.Hour, MaxAge: 365 * 24 * time.Hour, ClockTolerance: 10 * time.Minute, Keys: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits()},
 			})
