@@ -34,7 +34,7 @@ crash: tools ## kill -9 of gateway and Redis while mail comes in; COUNT=100 for 
 	scripts/only.sh -race -count=$(COUNT) -timeout 120m -run 'Crash|Kill'
 
 clients: tools ## real mail clients and gpg against the gateway
-	scripts/only.sh -race -count=$(COUNT) -timeout 30m -run 'Client|Swaks|Curl|GPG|Imaplib'
+	scripts/only.sh -race -count=$(COUNT) -timeout 30m -run 'Client|Swaks|Curl|GPG|Imaplib|Interoperability'
 
 soak: tools ## overload for a long time, with bounded memory
 	scripts/only.sh -count=$(COUNT) -timeout 120m -run 'Soak|Overload|Bounded'

@@ -104,32 +104,63 @@ func dearmor(data []byte) (kind string, content, rest []byte, err error) {
 	if size < 0 {
 		return "", nil, nil, errArmor
 	}
-	text := make([]byte, 0, size)
-	var end bool
+	out := base64Decoder{out: make([]byte, 0, size/4*3+3)}
 	for len(data) > 0 {
 		line, data = cutLine(data)
 		if len(line) > 0 && line[0] == '-' {
 			endKind, ok := armorLine(line, "-----END ")
-			if !ok || endKind != kind {
+			if !ok || endKind != kind || !out.finished() || len(out.out) == 0 {
 				return "", nil, nil, errArmor
 			}
-			end = true
-			break
+			return kind, out.out, data, nil
 		}
 		if len(line) == 5 && line[0] == '=' {
 			continue // the CRC-24: ignored, RFC 9580 section 6.1
 		}
-		text = append(text, line...)
+		if !out.add(line) {
+			return "", nil, nil, errArmor
+		}
 	}
-	if !end {
-		return "", nil, nil, errArmor
-	}
-	n, err := base64.StdEncoding.Decode(text, text)
-	if err != nil || n == 0 {
-		return "", nil, nil, errArmor
-	}
-	return kind, text[:n], data, nil
+	return "", nil, nil, errArmor
 }
+
+// base64Decoder decodes line by line into one buffer. Lines of four, eight ...
+// characters, which everybody writes, are decoded from where they stand.
+type base64Decoder struct {
+	out  []byte
+	rest []byte // of a group of four that goes on in the next line
+	end  bool   // padding was seen: nothing may follow
+}
+
+func (d *base64Decoder) add(line []byte) bool {
+	for len(d.rest) > 0 && len(d.rest) < 4 && len(line) > 0 {
+		d.rest, line = append(d.rest, line[0]), line[1:]
+	}
+	if len(d.rest) == 4 {
+		if !d.decode(d.rest) {
+			return false
+		}
+		d.rest = d.rest[:0]
+	}
+	whole := len(line) / 4 * 4
+	d.rest = append(d.rest, line[whole:]...)
+	return d.decode(line[:whole])
+}
+
+func (d *base64Decoder) decode(groups []byte) bool {
+	if len(groups) == 0 {
+		return true
+	}
+	if d.end {
+		return false
+	}
+	var err error
+	d.end = groups[len(groups)-1] == '='
+	d.out, err = base64.StdEncoding.AppendDecode(d.out, groups)
+	return err == nil
+}
+
+func (d *base64Decoder) finished() bool { return len(d.rest) == 0 }
 
 // dearmorOnly returns the packets in data, binary or as one single armored
 // block of the given kind with nothing but white space around it.

@@ -34,6 +34,7 @@ func readContent(data []byte, limit int64) (*content, error) {
 		if layer == maxCompressions {
 			return nil, errPacket
 		}
+		packets[0].join()
 		if data, err = decompress(packets[0].body, limit); err != nil {
 			return nil, err
 		}
@@ -120,13 +121,36 @@ func decompress(body []byte, limit int64) ([]byte, error) {
 	default:
 		return nil, errPacket
 	}
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(r, limit+packetOverhead+1))
-	if n > limit+packetOverhead {
-		return nil, ErrTooLarge
+	// Attachments in base64 compress to three quarters: with that in mind one
+	// piece does for most large messages.
+	limit += packetOverhead
+	return readPieces(r, int(min(int64(len(body))/8*11, limit))+512, limit)
+}
+
+// readPieces reads r to its end, in pieces that are joined at last, and stops
+// with ErrTooLarge beyond the limit. A buffer that grows would be three times
+// the content in its worst moment; this is two times, and once if the first
+// piece is large enough.
+func readPieces(r io.Reader, first int, limit int64) ([]byte, error) {
+	var pieces [][]byte
+	total := 0
+	for size := first; ; size = total { // each as large as all before
+		piece := make([]byte, 0, size)
+		for len(piece) < size {
+			n, err := r.Read(piece[len(piece):size])
+			piece = piece[:len(piece)+n]
+			total += n
+			switch {
+			case int64(total) > limit:
+				return nil, ErrTooLarge
+			case err == io.EOF && pieces == nil:
+				return piece, nil
+			case err == io.EOF:
+				return bytes.Join(append(pieces, piece), nil), nil
+			case err != nil:
+				return nil, err
+			}
+		}
+		pieces = append(pieces, piece)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
 }

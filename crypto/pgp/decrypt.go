@@ -51,8 +51,10 @@ func Decrypt(message []byte, keys []*Key, ring *Ring, p Policy, l Limits, at tim
 	if err != nil {
 		return nil, ErrCannotOpen
 	}
+	inner := opened.packets
+	env.container, opened.packets = rawPacket{}, nil // their memory is free for what follows
 	// From here on the bytes are authentic as far as the session key goes.
-	content, err := readContent(opened.packets, l.maxPlaintext())
+	content, err := readContent(inner, l.maxPlaintext())
 	if errors.Is(err, ErrTooLarge) {
 		return nil, ErrTooLarge
 	}
@@ -218,7 +220,7 @@ func (e *envelope) try(sealed sealedKey, d decryptionKey) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	plain, err := readAll(r, len(e.container.body))
+	plain, err := readAll(r, len(e.container.raw))
 	if err != nil {
 		return opened{}, err
 	}

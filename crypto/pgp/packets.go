@@ -25,15 +25,17 @@ const (
 
 var errPacket = errors.New("not a valid OpenPGP packet")
 
-// rawPacket is one packet, cut out but not understood.
+// rawPacket is one packet, cut out but not understood. It shares memory with
+// the data it was cut from.
 type rawPacket struct {
 	tag  int
 	raw  []byte // header and body as they stand
-	body []byte // body; joined from its parts if it came in partial lengths
+	body []byte // body; only its first part if it came in partial lengths
+	// partial tells that it did.
+	partial bool
 }
 
-// nextPacket cuts the first packet off data (RFC 9580 section 4.2). The result
-// shares memory with data unless the body came in partial lengths.
+// nextPacket cuts the first packet off data (RFC 9580 section 4.2).
 func nextPacket(data []byte) (p rawPacket, rest []byte, err error) {
 	if len(data) < 2 || data[0]&0x80 == 0 {
 		return rawPacket{}, nil, errPacket
@@ -42,37 +44,39 @@ func nextPacket(data []byte) (p rawPacket, rest []byte, err error) {
 		return oldPacket(data)
 	}
 	p.tag = int(data[0] & 0x3f)
-	pos := 1
-	var parts []byte
-	partial := false
-	for {
+	for pos := 1; ; {
 		n, size, more, ok := newLength(data[pos:])
 		if !ok || n > len(data)-pos-size {
 			return rawPacket{}, nil, errPacket
 		}
-		body := data[pos+size : pos+size+n]
-		pos += size + n
-		if more && !partial {
-			if n < 512 {
+		if p.body == nil {
+			p.body, p.partial = data[pos+size:pos+size+n], more
+			if more && n < 512 {
 				return rawPacket{}, nil, errPacket
 			}
-			partial = true
-			parts = make([]byte, 0, len(data)-pos+n)
 		}
-		if partial {
-			parts = append(parts, body...)
-		} else {
-			p.body = body
-		}
-		if !more {
-			break
+		if pos += size + n; !more {
+			p.raw = data[:pos]
+			return p, data[pos:], nil
 		}
 	}
-	if partial {
-		p.body = parts
+}
+
+// join makes the body whole. It moves the parts together where they stand, so
+// that a large message is not copied: raw is spent after that.
+func (p *rawPacket) join() {
+	if !p.partial {
+		return
 	}
-	p.raw = data[:pos]
-	return p, data[pos:], nil
+	start := 2 // behind the tag and the length of the first part, one octet each
+	end, pos := start+len(p.body), start+len(p.body)
+	for more := true; more; {
+		var n, size int
+		n, size, more, _ = newLength(p.raw[pos:])
+		end += copy(p.raw[end:], p.raw[pos+size:pos+size+n])
+		pos += size + n
+	}
+	p.raw, p.body, p.partial = nil, p.raw[start:end], false
 }
 
 func newLength(d []byte) (n, size int, more, ok bool) {
@@ -124,6 +128,7 @@ func (p rawPacket) ignorable() bool {
 // literalBody returns the data of a literal packet (5.9). File name and date
 // are not covered by a signature, so nobody gets to see them.
 func (p rawPacket) literalBody() ([]byte, error) {
+	p.join()
 	if len(p.body) < 2 {
 		return nil, errPacket
 	}

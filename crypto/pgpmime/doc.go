@@ -11,4 +11,7 @@
 //     as encrypted.
 //   - A signature counts only if it covers the whole entity that is returned.
 //   - Headers count as signed only if they stand inside the signed part.
+//   - Nothing is repaired. When a signature in clear fails because a server
+//     changed the message on its way, [Message.Altered] says how, and it stays
+//     failed.
 package pgpmime

@@ -82,6 +82,11 @@ type Message struct {
 	// is shown, such as behind the footer of a mailing list. It was not
 	// verified: WholeSigned is false and Signature is "none".
 	PartSigned bool
+	// Altered tells what a mail server did to the signed message, if undoing it
+	// makes the signature good. It is a help for the sender and no more: the
+	// state of Signature is "bad", and Entity is what came. Messages that came
+	// encrypted are not looked at: nothing on the way could alter them.
+	Altered Alteration
 	// Entity is the cleartext: MIME headers, a blank line and the body, with
 	// CRLF line ends. It is exactly what was signed; for inline PGP it is a
 	// text/plain entity made up around the text. Nil for Form Clear.

@@ -158,7 +158,8 @@ func (m *Message) setSigned(body []byte, params map[string]string, o Options) er
 	if err != nil {
 		return err
 	}
-	sig := pgp.VerifyDetached(parts[0], armored, o.Ring, o.Policy, o.At)
+	verify := func(signed []byte) pgp.Signature { return pgp.VerifyDetached(signed, armored, o.Ring, o.Policy, o.At) }
+	sig := verify(parts[0])
 	sig.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
 	if m.Signature.State != pgp.SignatureNone {
 		sig = m.Signature.And(sig)
@@ -168,7 +169,13 @@ func (m *Message) setSigned(body []byte, params map[string]string, o Options) er
 	if err != nil {
 		return err
 	}
-	return m.take(s, parts[0], h, inner)
+	if err := m.take(s, parts[0], h, inner); err != nil {
+		return err
+	}
+	if !m.Encrypted && worthUndoing(sig) {
+		m.Altered = findAlteration(parts[0], entityForms, verify)
+	}
+	return nil
 }
 
 // take makes entity the message: checks it against the limits and reads the
@@ -209,7 +216,13 @@ func (m *Message) take(s *scanner, entity []byte, h Header, body []byte) error {
 var (
 	beginMessage = []byte("-----BEGIN PGP MESSAGE-----")
 	beginSigned  = []byte("-----BEGIN PGP SIGNED MESSAGE-----")
+	// byteOrderMark begins texts that Windows programs save as UTF-8.
+	byteOrderMark = []byte("\uFEFF")
 )
+
+// errSeveralBlocks: which of them is the message, and what stands between them,
+// is not for a program to guess.
+var errSeveralBlocks = fmt.Errorf("%w: more than one PGP block in the text; send one, or PGP/MIME", ErrStructure)
 
 // openInline takes a text body that is one PGP block and nothing else.
 func (m *Message) openInline(body []byte, params map[string]string, o Options) error {
@@ -217,40 +230,56 @@ func (m *Message) openInline(body []byte, params map[string]string, o Options) e
 	if err != nil {
 		return err
 	}
-	text = bytes.TrimSpace(text)
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, byteOrderMark))
 	switch {
 	case bytes.HasPrefix(text, beginMessage):
+		if blocks(text) > 1 {
+			return errSeveralBlocks
+		}
 		if bytes.Count(text, []byte("-----BEGIN ")) != 1 || !bytes.HasSuffix(text, []byte("-----END PGP MESSAGE-----")) {
 			return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 		}
+		stated := armorCharset(text)
 		d, err := decrypt(text, o)
 		if err != nil {
 			return err
 		}
 		m.decrypted(InlineEncrypted, d)
-		return m.setText(d.Plaintext, params, o)
+		return m.setText(d.Plaintext, o, stated, params["charset"])
 	case bytes.HasPrefix(text, beginSigned):
+		if blocks(text) > 1 {
+			return errSeveralBlocks
+		}
 		signed, sig, err := pgp.VerifyClearsigned(text, o.Ring, o.Policy, o.At)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrStructure, err)
 		}
 		m.Form, m.Signature = InlineSigned, sig
 		m.Signature.Intended = pgp.JudgeIntended(sig.IntendedRecipients, o.Keys)
-		return m.setText(signed, params, o)
+		if worthUndoing(sig) {
+			m.Altered = findAlteration(text, clearsignedForms(params["charset"]), func(text []byte) pgp.Signature {
+				_, sig, _ := pgp.VerifyClearsigned(text, o.Ring, o.Policy, o.At) // not clearsigned: no state
+				return sig
+			})
+		}
+		return m.setText(signed, o, params["charset"])
 	case holdsBlock(text):
 		return fmt.Errorf("%w: text beside the PGP block", ErrStructure)
 	}
 	return nil
 }
 
-// setText makes the entity for inline PGP: a text/plain part around the text.
-func (m *Message) setText(text []byte, params map[string]string, o Options) error {
-	text, err := crlf(text)
+// setText makes the entity for inline PGP: a text/plain part around the text,
+// in one of the character sets that the armor and the mail state.
+func (m *Message) setText(text []byte, o Options, stated ...string) error {
+	lines, pairs, err := lineEnds(text)
 	if err != nil {
 		return err
 	}
-	entity := append([]byte("Content-Type: text/plain; charset="+textCharset(text, params["charset"])+
-		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"), text...)
+	entity := make([]byte, 0, len(text)+lines-pairs+128)
+	entity = append(entity, "Content-Type: text/plain; charset="+textCharset(text, stated...)+
+		"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"...)
+	entity = appendCRLF(entity, text)
 	s := &scanner{limits: o.Limits}
 	h, body, err := s.header(entity)
 	if err != nil {
@@ -284,6 +313,17 @@ func clearOnly(s *scanner, h Header, body []byte) error {
 	return nil
 }
 
+// blocks counts the PGP blocks that begin at the start of a line. In signed
+// text a line that only looks so is escaped.
+func blocks(text []byte) (n int) {
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, beginMessage) || bytes.HasPrefix(line, beginSigned) {
+			n++
+		}
+	}
+	return n
+}
+
 func holdsBlock(text []byte) bool {
 	return bytes.Contains(text, beginMessage) || bytes.Contains(text, beginSigned)
 }
@@ -296,9 +336,9 @@ func decodeBody(body []byte, h Header) ([]byte, error) {
 	case "", "7bit", "8bit", "binary":
 		return body, nil
 	case "base64":
-		decoded, err = io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
+		decoded, err = readSized(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)), len(body)/4*3+3)
 	case "quoted-printable":
-		decoded, err = io.ReadAll(quotedprintable.NewReader(bytes.NewReader(body)))
+		decoded, err = readSized(quotedprintable.NewReader(bytes.NewReader(body)), len(body))
 	default:
 		return nil, fmt.Errorf("%w: unknown transfer encoding", ErrStructure)
 	}
@@ -306,4 +346,12 @@ func decodeBody(body []byte, h Header) ([]byte, error) {
 		return nil, fmt.Errorf("%w: transfer encoding: %w", ErrStructure, err)
 	}
 	return decoded, nil
+}
+
+// readSized reads r to its end into one buffer of the size expected. Unlike
+// io.ReadAll it does not grow by small steps, each of them a copy.
+func readSized(r io.Reader, size int) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }

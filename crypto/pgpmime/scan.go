@@ -92,6 +92,7 @@ func (s *scanner) child(entity []byte, depth int) error {
 type multipart struct {
 	preamble, epilogue []byte
 	parts              [][]byte // without the CRLF that belongs to the boundary
+	starts             []int    // where in the body each part begins
 	closed             bool     // the closing boundary is there
 	ambiguous          bool     // a line only begins like the boundary
 }
@@ -126,7 +127,7 @@ func splitParts(body []byte, boundary string, maxParts int) (*multipart, error) 
 			if len(m.parts) >= maxParts {
 				return nil, fmt.Errorf("%w: too many parts", ErrLimits)
 			}
-			m.parts = append(m.parts, content)
+			m.parts, m.starts = append(m.parts, content), append(m.starts, start)
 		} else {
 			m.preamble = content
 		}
@@ -144,7 +145,7 @@ func splitParts(body []byte, boundary string, maxParts int) (*multipart, error) 
 	if len(m.parts) >= maxParts {
 		return nil, fmt.Errorf("%w: too many parts", ErrLimits)
 	}
-	m.parts = append(m.parts, body[start:])
+	m.parts, m.starts = append(m.parts, body[start:]), append(m.starts, start)
 	return m, nil
 }
 
@@ -189,10 +190,21 @@ func twoParts(body []byte, params map[string]string) ([2][]byte, error) {
 // crlf gives text CRLF line ends. It refuses NUL and bare CR, which programs
 // read in different ways. Text that is in order already is not copied.
 func crlf(text []byte) ([]byte, error) {
-	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, fmt.Errorf("%w: NUL", ErrStructure)
+	lines, pairs, err := lineEnds(text)
+	if err != nil {
+		return nil, err
 	}
-	lines, pairs := 0, 0
+	if lines == pairs {
+		return text, nil
+	}
+	return appendCRLF(make([]byte, 0, len(text)+lines-pairs), text), nil
+}
+
+// lineEnds counts the LF of text and those that follow a CR.
+func lineEnds(text []byte) (lines, pairs int, err error) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return 0, 0, fmt.Errorf("%w: NUL", ErrStructure)
+	}
 	for at := bytes.IndexByte(text, '\n'); at >= 0; {
 		lines++
 		if at > 0 && text[at-1] == '\r' {
@@ -205,16 +217,16 @@ func crlf(text []byte) ([]byte, error) {
 		at += 1 + next
 	}
 	if bytes.Count(text, []byte("\r")) != pairs {
-		return nil, fmt.Errorf("%w: bare CR", ErrStructure)
+		return 0, 0, fmt.Errorf("%w: bare CR", ErrStructure)
 	}
-	if lines == pairs {
-		return text, nil
-	}
-	out := make([]byte, 0, len(text)+lines-pairs)
+	return lines, pairs, nil
+}
+
+func appendCRLF(out, text []byte) []byte {
 	for {
 		i := bytes.IndexByte(text, '\n')
 		if i < 0 {
-			return append(out, text...), nil
+			return append(out, text...)
 		}
 		out = append(out, bytes.TrimSuffix(text[:i], []byte("\r"))...)
 		out = append(out, "\r\n"...)

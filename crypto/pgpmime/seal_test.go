@@ -227,20 +227,3 @@ func BenchmarkSeal(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkOpen(b *testing.B) {
-	k := newKey(b, "cp@betaland.example")
-	d := draft()
-	d.Body = bytes.Repeat([]byte("Please preserve the data of the account.\n"), 200)
-	raw, err := Seal(d, k, certs(k), now)
-	if err != nil {
-		b.Fatal(err)
-	}
-	o := options(k, k)
-	b.ReportAllocs()
-	for b.Loop() {
-		if m, err := Open(raw, o); err != nil || m.Signature.State != pgp.SignatureGood {
-			b.Fatal(err)
-		}
-	}
-}

@@ -153,7 +153,7 @@ func (p Policy) Verdicts() verdict.Policy {
 
 // Limits bounds what anybody may send. Sizes are bytes.
 type Limits struct {
-	MessageSize        int64         `yaml:"message_size" is:"size" default:"36MiB" min:"64KiB" max:"256MiB" doc:"Largest message on the wire, as announced in SIZE (RFC 1870). 36MiB carries about 25MiB of attachments."`
+	MessageSize        int64         `yaml:"message_size" is:"size" default:"48MiB" min:"64KiB" max:"256MiB" doc:"Largest message on the wire, as announced in SIZE (RFC 1870). 48MiB carries about 25MiB of attachments, which are encoded twice: inside the encryption and around it."`
 	PlaintextSize      int64         `yaml:"plaintext_size" is:"size" default:"36MiB" min:"64KiB" max:"256MiB" doc:"Largest message after decryption and decompression."`
 	HeaderSize         int64         `yaml:"header_size" is:"size" default:"64KiB" min:"4KiB" max:"1MiB" doc:"Largest header of one MIME part."`
 	MIMEDepth          int           `yaml:"mime_depth" default:"20" min:"3" max:"100" unit:"levels" doc:"Deepest nesting of MIME parts."`

@@ -127,7 +127,7 @@ func TestDefaultsApplyWhereTheFileIsSilent(t *testing.T) {
 	if !c.Redis.Embedded() || !c.Desks[0].Acknowledge || c.Desks[0].Inbox != "decrypted" {
 		t.Errorf("defaults missing: %+v", c)
 	}
-	if c.Limits.MessageSize != 36<<20 || c.Policy.SignatureMaxAge != 8760*time.Hour || len(c.Relay.Retry) != 7 {
+	if c.Limits.MessageSize != 48<<20 || c.Policy.SignatureMaxAge != 8760*time.Hour || len(c.Relay.Retry) != 7 {
 		t.Errorf("defaults missing: %+v", c)
 	}
 	if c.HeloName() != "relais.alphaland.example" {

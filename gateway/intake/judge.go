@@ -101,6 +101,9 @@ func (a *arrival) judgeSignature() verdict.Reason {
 	case pgp.SignatureUnusableKey:
 		return verdict.KeyUnusable
 	default:
+		if s.State == pgp.SignatureBad && a.message.Altered != pgpmime.Unaltered {
+			return verdict.Altered
+		}
 		return verdict.BadSignature
 	}
 	if !a.message.WholeSigned {

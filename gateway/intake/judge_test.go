@@ -69,6 +69,14 @@ func TestEachFactHasItsReason(t *testing.T) {
 
 		{"bad signature", state(pgp.SignatureBad), verdict.BadSignature},
 		{"a state that nobody knows", state("brilliant"), verdict.BadSignature},
+		{"altered on the way", func(a *arrival) {
+			a.message.Encrypted, a.message.Altered = false, pgpmime.ReEncoded
+			state(pgp.SignatureBad)(a)
+		}, verdict.Altered},
+		{"altered, by an unknown key", func(a *arrival) {
+			a.message.Altered = pgpmime.ReEncoded
+			state(pgp.SignatureUnknownKey)(a)
+		}, verdict.UnknownKey},
 		{"unknown key", state(pgp.SignatureUnknownKey), verdict.UnknownKey},
 		{"expired key", state(pgp.SignatureExpiredKey), verdict.KeyExpired},
 		{"revoked key", state(pgp.SignatureRevokedKey), verdict.KeyRevoked},
@@ -98,6 +106,7 @@ func TestEachFactHasItsReason(t *testing.T) {
 		{"From of this desk", from(desk.Alpha), verdict.Impersonated},
 		{"outer From of another one, protected in order", func(a *arrival) { set(&a.message.Outer, "From", desk.Delta) }, verdict.OK},
 		{"From not listed", from(desk.Nobody), verdict.FromNotListed},
+		{"an address outside ASCII, not listed", from("Jürgen <jürgen@bétaland.example>"), verdict.FromNotListed},
 		{"an encoded word before the @", from("=?utf-8?q?cp247?=@betaland.example"), verdict.FromNotListed},
 		{"a look-alike letter", from("cp247@b\u0435taland.example"), verdict.FromNotListed}, // Cyrillic е
 

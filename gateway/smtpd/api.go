@@ -146,7 +146,7 @@ type Limits struct {
 // DefaultLimits returns the limits used where Options names none.
 func DefaultLimits() Limits {
 	return Limits{
-		MessageBytes:       36 << 20, // 25 MiB of content in base64, and some
+		MessageBytes:       48 << 20, // 25 MiB of content in base64, encrypted, in base64 again
 		Recipients:         100,
 		LineLength:         64 << 10,
 		ReadTimeout:        5 * time.Minute, // RFC 5321 4.5.3.2.7

@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -87,5 +88,22 @@ func foldAddress(addr string) string {
 		}
 		return r
 	}, addr)
-	return norm.NFC.String(lower)
+	return asciiDomain(norm.NFC.String(lower))
+}
+
+// asciiDomain writes the domain of an address as the Directory does: programs
+// that know RFC 6531 put "bücher.example" into From where the Directory has
+// "xn--bcher-kva.example". Nothing is mapped here (RFC 5891 section 5.4): what
+// is no valid name as it stands, such as one with a look-alike of an ASCII
+// letter, equals nothing that is listed.
+func asciiDomain(addr string) string {
+	at := strings.LastIndexByte(addr, '@')
+	if at < 0 {
+		return addr
+	}
+	domain, err := idna.Registration.ToASCII(addr[at+1:])
+	if err != nil {
+		return addr
+	}
+	return addr[:at+1] + domain
 }

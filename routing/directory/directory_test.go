@@ -137,6 +137,24 @@ func TestLookAlikeAddressIsNotFound(t *testing.T) {
 	}
 }
 
+// RFC 6531: the same domain in its Unicode form.
+func TestDomainOutsideASCIIIsFound(t *testing.T) {
+	doc := invented(t)
+	doc.Parties[0].ContactPoints[0].Addresses = []string{"müller@xn--bcher-kva.example", "cyber@police.alphaland.example"}
+	d := mustNew(t, doc)
+	for addr, want := range map[string]bool{
+		"müller@xn--bcher-kva.example": true, "müller@bücher.example": true, "MÜLLER@BÜCHER.example": true, "müller@bu\u0308cher.example": true,
+		"müller@bucher.example": false, "müller@b\u00fccher.example.": false, "müller@b\u0443cher.example": false, "müller@bücher\u3002example": false,
+		"cyber@police.alphaland.example": true, "cyber@p\u043elice.alphaland.example": false, "cyber@police.alpha\u00adland.example": false,
+		"cyber@police.alphaland\uff0eexample": false, "cyber@poli\u200dce.alphaland.example": false, "cyber@\uff50olice.alphaland.example": false,
+		"cyber@police.alp\u210aaland.example": false, "ü@": false, "ü": false,
+	} {
+		if _, ok := d.ByAddress(addr); ok != want {
+			t.Errorf("%q (%+q): found %v", addr, addr, ok)
+		}
+	}
+}
+
 func TestInForceBetween(t *testing.T) {
 	d := mustNew(t, invented(t))
 	at := func(s string) time.Time { return day(s).Time }

@@ -46,27 +46,28 @@ const (
 
 // Cannot be tied to a contact point of the Directory, or is not what it claims.
 const (
-	CannotOpen      Reason = "cannot-open"       // the one answer for everything that fails to decrypt
-	PlainUnsigned   Reason = "plain-unsigned"    // neither encrypted nor signed
-	Unsigned        Reason = "unsigned"          // encrypted but unsigned, From not listed
-	UnknownKey      Reason = "unknown-key"       // signed by a certificate that is not in the Directory
-	BadSignature    Reason = "bad-signature"     // the signature does not match the content
-	PartlySigned    Reason = "partly-signed"     // the signature does not cover everything shown
-	WeakSignature   Reason = "weak-signature"    // hash or key algorithm below the policy
-	KeyExpired      Reason = "key-expired"       // certificate expired when signed or now
-	KeyRevoked      Reason = "key-revoked"       // certificate revoked
-	KeyNotYetValid  Reason = "key-not-yet-valid" // signed before the certificate existed
-	KeyUnusable     Reason = "key-unusable"      // certificate too weak or not allowed to sign
-	Impersonated    Reason = "impersonated"      // From belongs to another contact point than the signer
-	AmbiguousSender Reason = "ambiguous-sender"  // From missing, repeated, or not one single address
-	NotForUs        Reason = "not-for-us"        // what was signed names other recipients
-	Replayed        Reason = "replayed"          // a signature seen before, in another envelope
-	TooOld          Reason = "too-old"           // signed more than a year ago
-	BadStructure    Reason = "bad-structure"     // not a well-formed PGP/MIME or inline message
-	BadLineEndings  Reason = "bad-line-endings"  // bare CR, bare LF or NUL
-	OverLimits      Reason = "over-limits"       // size, depth, number of parts or of header bytes
-	MailLoop        Reason = "mail-loop"         // too many Received headers
-	Automatic       Reason = "automatic"         // unsigned machine mail that matches nothing we sent
+	CannotOpen      Reason = "cannot-open"        // the one answer for everything that fails to decrypt
+	PlainUnsigned   Reason = "plain-unsigned"     // neither encrypted nor signed
+	Unsigned        Reason = "unsigned"           // encrypted but unsigned, From not listed
+	UnknownKey      Reason = "unknown-key"        // signed by a certificate that is not in the Directory
+	BadSignature    Reason = "bad-signature"      // the signature does not match the content
+	Altered         Reason = "altered-in-transit" // the signature fits what was sent, not what came
+	PartlySigned    Reason = "partly-signed"      // the signature does not cover everything shown
+	WeakSignature   Reason = "weak-signature"     // hash or key algorithm below the policy
+	KeyExpired      Reason = "key-expired"        // certificate expired when signed or now
+	KeyRevoked      Reason = "key-revoked"        // certificate revoked
+	KeyNotYetValid  Reason = "key-not-yet-valid"  // signed before the certificate existed
+	KeyUnusable     Reason = "key-unusable"       // certificate too weak or not allowed to sign
+	Impersonated    Reason = "impersonated"       // From belongs to another contact point than the signer
+	AmbiguousSender Reason = "ambiguous-sender"   // From missing, repeated, or not one single address
+	NotForUs        Reason = "not-for-us"         // what was signed names other recipients
+	Replayed        Reason = "replayed"           // a signature seen before, in another envelope
+	TooOld          Reason = "too-old"            // signed more than a year ago
+	BadStructure    Reason = "bad-structure"      // not a well-formed PGP/MIME or inline message
+	BadLineEndings  Reason = "bad-line-endings"   // bare CR, bare LF or NUL
+	OverLimits      Reason = "over-limits"        // size, depth, number of parts or of header bytes
+	MailLoop        Reason = "mail-loop"          // too many Received headers
+	Automatic       Reason = "automatic"          // unsigned machine mail that matches nothing we sent
 )
 
 // Entry describes one reason to people and to SMTP peers.
@@ -96,6 +97,7 @@ var entries = []Entry{
 	{Unsigned, Reject, 550, "5.7.1", "sign the message with a certificate of the Directory", "encrypted but unsigned, and From is not listed", true},
 	{UnknownKey, Reject, 550, "5.7.1", "the signing certificate is not in the Directory", "signed by a certificate that is not in the Directory", true},
 	{BadSignature, Reject, 550, "5.7.1", "the signature is not valid for this content", "the signature does not match the content; altered on the way or forged", true},
+	{Altered, Reject, 550, "5.7.1", "a mail server changed the signed message on its way; send it encrypted, or in quoted-printable", "signed by a listed contact point in clear; a server on the way changed white space, line ends, the encoding or added a footer", true},
 	{PartlySigned, Reject, 550, "5.7.1", "the signature must cover the whole message", "something shown is not covered by the one signature", true},
 	{WeakSignature, Reject, 550, "5.7.1", "the signature uses an algorithm that is no longer accepted", "hash or key algorithm of the signature is below the policy", true},
 	{KeyExpired, Reject, 550, "5.7.1", "the signing certificate has expired", "the certificate had expired when the message was signed, or has since", true},

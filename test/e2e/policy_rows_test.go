@@ -92,6 +92,15 @@ func signatureRows() []row {
 			}
 			return s.encrypted(prosecutor, gateway.Signed(strings.Replace(entity, "192.0.2.44", "192.0.2.45", 1), string(signature)))
 		})},
+		{"signed in clear, 8bit text made quoted-printable on the way", verdict.Altered, message(prosecutor, func(s *stage) []byte {
+			entity := gateway.CRLF("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nCafé. " + gateway.Preservation)
+			signature, err := s.xb2().key.SignDetached([]byte(entity), time.Now())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			signed := strings.Replace(gateway.Signed(entity, string(signature)), "Encoding: 8bit", "Encoding: quoted-printable", 1)
+			return []byte("From: " + prosecutor + "\r\nTo: " + gateway.AlphaAddress + "\r\nSubject: ...\r\nMIME-Version: 1.0\r\n" + strings.Replace(signed, "Café", "Caf=C3=A9", 1))
+		})},
 		{"text beside the signed part, encrypted", verdict.PartlySigned, message(prosecutor, func(s *stage) []byte {
 			return s.encrypted(prosecutor, s.besideSigned())
 		})},
