@@ -68,7 +68,7 @@ func (p plan) folder(ref request.Reference) string {
 	return p.stray
 }
 
-func (a *arrival) classify() {
+func (a *arrival) classify() classify.Result {
 	headers := map[string][]string{}
 	for _, f := range a.message.Protected {
 		name := strings.ToLower(f.Name)
@@ -80,7 +80,7 @@ func (a *arrival) classify() {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		headers[strings.ToLower(name)], _ = a.message.Field(name)
 	}
-	a.class = a.in.o.Classifier.Classify(classify.Input{
+	return a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
 		Body:    a.parts().Reading(a.message.Entity, classify.MaxText),
 		Headers: headers,
@@ -109,8 +109,13 @@ func (a *arrival) plan(ctx context.Context, v verdict.Verdict, found queue.Found
 			return p, nil
 		}
 		if !ok {
-			if a.serve(&p); p.stray != "" {
-				return p, nil
+			served, err := contain(a, stageServe, func() plan {
+				served := p
+				a.serve(&served)
+				return served
+			})
+			if err != nil || served.stray != "" {
+				return served, err
 			}
 		}
 		if a.class.Kinds[0] == request.Auto {

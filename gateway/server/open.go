@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,7 +37,7 @@ import (
 func (s *Server) open(version string) error {
 	c := s.c
 	desks := deskIDs(c)
-	s.metrics = metrics.New(version, desks)
+	s.metrics = metrics.New(version, desks, intake.Causes())
 	if err := s.lock(c.DataDir); err != nil {
 		return err
 	}
@@ -89,6 +90,7 @@ func (s *Server) open(version string) error {
 		Hostname: c.Hostname, Desks: s.intakeDesks(), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
 		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
 		Log: s.log, Observe: s.metrics.Received,
+		Contain: containment(c), Deferred: s.metrics.Deferred,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: s.replyDesks(), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
@@ -136,8 +138,18 @@ func (s *Server) openDirectory() error {
 	if err != nil {
 		return fmt.Errorf("directory authority: %s: %w", s.c.Directory.AuthorityFile, err)
 	}
-	s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now())
-	return err
+	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
+		return err
+	}
+	for _, w := range s.c.WaiverWarnings(time.Now()) {
+		s.log.Warn("configuration needs attention", "what", w)
+	}
+	for _, w := range s.c.Policy.SHA1Waivers {
+		if cp, ok := s.directory.Current().BySigner(strings.Join(strings.Fields(w.Fingerprint), "")); !ok || cp.ID != w.ContactPoint {
+			s.log.Warn("waiver for a certificate that the Directory does not list for that contact point", "contact_point", w.ContactPoint)
+		}
+	}
+	return nil
 }
 
 func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
@@ -207,7 +219,7 @@ func (s *Server) dialRedis() (redis.UniversalClient, error) {
 func keyPolicy(c *config.Config) pgp.Policy {
 	p := pgp.DefaultPolicy()
 	p.MinRSABits = c.Policy.MinRSABits
-	p.RejectSHA1SelfSignatures = c.Policy.RejectSHA1Certificates
+	p.SHA1Until, p.SHA1Waivers = c.Policy.SHA1()
 	p.ClockTolerance = c.Policy.ClockTolerance
 	return p
 }
@@ -219,6 +231,13 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 	return intake.Rules{
 		Reasons: c.Policy.Verdicts(), Window: c.Policy.SignatureWindow, MaxAge: c.Policy.SignatureMaxAge,
 		ClockTolerance: c.Policy.ClockTolerance, Keys: keys, Limits: limits,
+	}
+}
+
+func containment(c *config.Config) intake.Containment {
+	l := c.Limits
+	return intake.Containment{
+		Bytes: l.BytesInFlight, Time: l.MessageTime, Unreadable: l.Unreadable, UnreadablePerIP: l.UnreadablePerIP, FailedOpenings: l.FailedOpenings,
 	}
 }
 
@@ -297,6 +316,7 @@ func (s *Server) openPorts(in *intake.Intake, out *reply.Reply, store *inbox.Sto
 	limits := smtpd.DefaultLimits()
 	limits.MessageBytes, limits.Recipients = l.MessageSize, l.Recipients
 	limits.Connections, limits.ConnectionsPerIP, limits.ReadTimeout = l.Connections, l.ConnectionsPerIP, l.SMTPTimeout
+	limits.BufferedBytes = 2 * max(l.BytesInFlight, l.MessageSize)
 	limits.ConcurrentMessages = l.ReceiveConcurrency
 	if limits.ConcurrentMessages == 0 {
 		// Most of a message's time is waiting for the disk, so that more than
