@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +87,7 @@ func checkConfig(path string) (summary string, warnings []string, err error) {
 		desks = append(desks, d.ID)
 	}
 	return fmt.Sprintf("%s: ok: %s (%s), %s, %s\n", path, count(len(desks), "desk"), strings.Join(desks, ", "),
-		count(len(staff.All()), "staff account"), queue), c.Warnings(), nil
+		count(len(staff.All()), "staff account"), queue), append(c.Warnings(), c.WaiverWarnings(time.Now())...), nil
 }
 
 // checkStaffDesks reports the accounts of desks that this gateway does not

@@ -196,11 +196,11 @@ func (c *Certificate) check(at time.Time, p Policy, can capability) error {
 	return &KeyError{Fingerprint: c.fingerprint, Problem: problem, When: at}
 }
 
-func (c *Certificate) view(p Policy) *openpgp.Entity {
-	if p.RejectSHA1SelfSignatures {
-		return c.strict
+func (c *Certificate) view(p Policy, at time.Time) *openpgp.Entity {
+	if p.acceptsSHA1(c.fingerprint, at) {
+		return c.entity
 	}
-	return c.entity
+	return c.strict
 }
 
 func validUserIDs(e *openpgp.Entity) []string {

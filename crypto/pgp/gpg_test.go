@@ -215,12 +215,29 @@ func TestGPGWeakSignaturesAndCertificates(t *testing.T) {
 	old := g.certificate("old@betaland.example", "--cert-digest-algo", "SHA1", "--quick-gen-key", "old@betaland.example", "future-default", "default", "never")
 	sig := g.run(text, "-u", "old@betaland.example", "--digest-algo", "SHA256", "--detach-sign")
 	strict := DefaultPolicy()
-	strict.RejectSHA1SelfSignatures = true
+	strict.SHA1Until = time.Now().Add(-time.Hour)
 	if s := judge(old, sig, DefaultPolicy()); s != SignatureGood {
 		t.Errorf("SHA-1 certificate, allowed: %s", s)
 	}
 	if s := judge(old, sig, strict); s != SignatureWeak {
 		t.Errorf("SHA-1 certificate, refused by policy: %s", s)
+	}
+	for name, c := range map[string]struct {
+		until  time.Duration
+		waiver string
+		ends   time.Duration
+		want   SignatureState
+	}{
+		"the day has not come":            {time.Hour, "", 0, SignatureGood},
+		"a waiver":                        {-time.Hour, old.Fingerprint(), time.Hour, SignatureGood},
+		"a waiver that has ended":         {-time.Hour, old.Fingerprint(), -time.Minute, SignatureWeak},
+		"a waiver of another certificate": {-time.Hour, elg.Fingerprint(), time.Hour, SignatureWeak},
+	} {
+		dated := DefaultPolicy()
+		dated.SHA1Until, dated.SHA1Waivers = time.Now().Add(c.until), map[string]time.Time{c.waiver: time.Now().Add(c.ends)}
+		if s := judge(old, sig, dated); s != c.want {
+			t.Errorf("SHA-1 certificate, %s: %s, want %s", name, s, c.want)
+		}
 	}
 	for _, err := range []error{old.CheckSigning(time.Now(), strict), old.CheckEncryption(time.Now(), strict)} {
 		if !errors.As(err, &ke) || ke.Problem != KeyWeak {

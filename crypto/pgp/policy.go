@@ -23,17 +23,20 @@ var ErrTooLarge = errors.New("plaintext exceeds the limit")
 type Policy struct {
 	// MinRSABits refuses shorter RSA keys; 0 means 2048.
 	MinRSABits int
-	// RejectSHA1SelfSignatures treats certificates that hold together only by
-	// SHA-1 self-signatures as weak.
-	RejectSHA1SelfSignatures bool
+	// SHA1Until is when certificates that hold together only by SHA-1
+	// self-signatures become weak; zero: never.
+	SHA1Until time.Time
+	// SHA1Waivers puts that off for single certificates: fingerprint in
+	// upper-case hex, and when its waiver ends.
+	SHA1Waivers map[string]time.Time
 	// ClockTolerance is how far a key's creation may lie in the future of our
 	// clock before it counts as not yet valid.
 	ClockTolerance time.Duration
 }
 
 // DefaultPolicy returns the settings a gateway starts with: RSA from 2048 bits,
-// SHA-1 self-signatures accepted (partners' old certificates still carry
-// them), 10 minutes of clock tolerance.
+// SHA-1 self-signatures accepted without end (partners' old certificates still
+// carry them; a gateway sets the day), 10 minutes of clock tolerance.
 func DefaultPolicy() Policy {
 	return Policy{MinRSABits: 2048, ClockTolerance: 10 * time.Minute}
 }
@@ -89,6 +92,12 @@ func (p Policy) minRSABits() int {
 	return p.MinRSABits
 }
 
+// acceptsSHA1 reports whether a certificate may hold together by SHA-1
+// self-signatures at the time given.
+func (p Policy) acceptsSHA1(fingerprint string, at time.Time) bool {
+	return p.SHA1Until.IsZero() || at.Before(p.SHA1Until) || at.Before(p.SHA1Waivers[fingerprint])
+}
+
 // weakKey reports whether the policy refuses this key by its kind or size.
 func (p Policy) weakKey(pk *packet.PublicKey) bool {
 	switch pk.PubKeyAlgo {
@@ -121,15 +130,12 @@ func strongCipher(c packet.CipherFunction) bool {
 	return c == packet.CipherAES128 || c == packet.CipherAES192 || c == packet.CipherAES256
 }
 
-// config is what the library is given for work at the time at.
+// config is what the library is given for work at the time at. What holds a
+// certificate together was judged before ([Certificate.CheckEncryption]).
 func (p Policy) config(at time.Time) *packet.Config {
-	reject := map[crypto.Hash]bool{crypto.MD5: true, crypto.RIPEMD160: true}
-	if p.RejectSHA1SelfSignatures {
-		reject[crypto.SHA1] = true
-	}
 	return &packet.Config{
 		Time:                 func() time.Time { return at },
 		MinRSABits:           uint16(p.minRSABits() - 1),
-		RejectHashAlgorithms: reject,
+		RejectHashAlgorithms: map[crypto.Hash]bool{crypto.MD5: true, crypto.RIPEMD160: true},
 	}
 }

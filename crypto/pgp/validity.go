@@ -106,7 +106,7 @@ func (c *Certificate) problem(sub int, at time.Time, p Policy, can capability) K
 }
 
 func (c *Certificate) problemAt(sub int, at time.Time, p Policy, can capability) KeyProblem {
-	e := c.view(p)
+	e := c.view(p, at)
 	if c.entity.Revoked(at) {
 		return KeyRevoked
 	}

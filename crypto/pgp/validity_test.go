@@ -48,7 +48,7 @@ func TestSignatureStateFollowsTheKey(t *testing.T) {
 		}
 	}
 	strict := DefaultPolicy()
-	strict.RejectSHA1SelfSignatures = true
+	strict.SHA1Until = time.Unix(1, 0)
 	short := DefaultPolicy()
 	short.MinRSABits = 4096
 	none := DefaultPolicy()

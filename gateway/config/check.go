@@ -61,6 +61,10 @@ func checkString(s string, tag reflect.StructTag) error {
 		if !credentialPattern.MatchString(s) {
 			return fmt.Errorf("%q is not the name of a systemd credential; use e.g. \"desk-passphrase\"", clip(s))
 		}
+	case "date":
+		return checkDate(s)
+	case "fingerprint":
+		return checkFingerprint(s)
 	case "sha256":
 		if b, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err != nil || len(b) != 32 {
 			return fmt.Errorf("%q is not a SHA-256 in hex (64 digits)", clip(s))
@@ -136,6 +140,7 @@ func (c *Config) check(d *decoder) {
 	if c.Keyholder.Socket == "" && len(c.Keyholder.Users) > 0 && !d.bad["keyholder.socket"] {
 		d.at("keyholder.users", "has no effect without keyholder.socket; set it or remove this")
 	}
+	c.checkWaivers(d)
 	if c.Policy.SignatureMaxAge < c.Policy.SignatureWindow && !d.bad["policy.signature_window"] {
 		d.at("policy.signature_max_age", "is shorter than signature_window; messages would be refused before they are quarantined")
 	}

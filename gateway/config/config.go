@@ -127,12 +127,13 @@ type Keyholder struct {
 
 // Policy says what a message must fulfil.
 type Policy struct {
-	SignatureWindow        time.Duration     `yaml:"signature_window" default:"72h" min:"1h" max:"365d" doc:"A signature older than this is old-signature."`
-	SignatureMaxAge        time.Duration     `yaml:"signature_max_age" default:"365d" min:"1h" max:"3650d" doc:"A signature older than this is too-old. Not shorter than signature_window."`
-	ClockTolerance         time.Duration     `yaml:"clock_tolerance" default:"10m" min:"0s" max:"24h" doc:"How far in the future a signature may lie before it is future-signature."`
-	MinRSABits             int               `yaml:"min_rsa_bits" default:"2048" min:"2048" max:"8192" unit:"bits" doc:"RSA keys shorter than this are not accepted."`
-	RejectSHA1Certificates bool              `yaml:"reject_sha1_certificates" default:"false" doc:"Refuse certificates whose self-signatures use SHA-1. Old certificates still do; signatures of messages with SHA-1 are never accepted."`
-	Reasons                map[string]string `yaml:"reasons" is:"reasons" example:"not-bound: quarantine" doc:"Reason code to action (accept, quarantine or reject), for the codes that docs/reason-codes.md marks as changeable."`
+	SignatureWindow       time.Duration     `yaml:"signature_window" default:"72h" min:"1h" max:"365d" doc:"A signature older than this is old-signature."`
+	SignatureMaxAge       time.Duration     `yaml:"signature_max_age" default:"365d" min:"1h" max:"3650d" doc:"A signature older than this is too-old. Not shorter than signature_window."`
+	ClockTolerance        time.Duration     `yaml:"clock_tolerance" default:"10m" min:"0s" max:"24h" doc:"How far in the future a signature may lie before it is future-signature."`
+	MinRSABits            int               `yaml:"min_rsa_bits" default:"2048" min:"2048" max:"8192" unit:"bits" doc:"RSA keys shorter than this are not accepted."`
+	SHA1CertificatesUntil string            `yaml:"sha1_certificates_until" is:"date" default:"2027-07-01" doc:"First day on which certificates are refused whose self-signatures use SHA-1; until then old ones are accepted. Empty: they always are. Signatures of messages with SHA-1 are never accepted."`
+	SHA1Waivers           []Waiver          `yaml:"sha1_waivers" doc:"Certificates that may use SHA-1 beyond that day, each until a day of its own."`
+	Reasons               map[string]string `yaml:"reasons" is:"reasons" example:"not-bound: quarantine" doc:"Reason code to action (accept, quarantine or reject), for the codes that docs/reason-codes.md marks as changeable."`
 }
 
 // Verdicts returns the configured actions. Reasons must have passed Parse or
@@ -162,6 +163,11 @@ type Limits struct {
 	Connections        int           `yaml:"connections" default:"1000" min:"1" max:"100000" unit:"connections" doc:"Most connections at a time, for each listening address."`
 	ConnectionsPerIP   int           `yaml:"connections_per_ip" default:"50" min:"1" max:"100000" unit:"connections" doc:"Most connections at a time from one IP address, for each listening address."`
 	ReceiveConcurrency int           `yaml:"receive_concurrency" default:"0" min:"0" max:"1024" unit:"messages" doc:"Messages handled at the same time. Most of their time is waiting for the disk. 0: 32 for each processor."`
+	BytesInFlight      int64         `yaml:"bytes_in_flight" is:"size" default:"144MiB" min:"1MiB" max:"16GiB" doc:"Messages worked on at the same time, by their sizes on the wire: bounds memory, which is about four times that. A larger message goes alone. Others wait, and are answered 451 when it takes too long."`
+	MessageTime        time.Duration `yaml:"message_time" default:"1m" min:"1s" max:"30m" doc:"Longest time for opening, judging or showing one message. One that takes longer is held as unreadable."`
+	Unreadable         int           `yaml:"unreadable" default:"20" min:"1" max:"10000" unit:"messages an hour" doc:"Most messages that are held as unreadable, because they break a parser or take too long, per hour. Beyond, senders are answered 451."`
+	UnreadablePerIP    int           `yaml:"unreadable_per_ip" default:"5" min:"1" max:"10000" unit:"messages an hour" doc:"The same from one IP address (IPv6: /64)."`
+	FailedOpenings     int           `yaml:"failed_openings" default:"30" min:"0" max:"100000" unit:"messages an hour" doc:"Most messages from one IP address (IPv6: /64) that cannot be opened, per hour. Beyond, everything from there is answered 451 unopened, so that nobody can put many questions to the desk's key. 0: without limit."`
 	SMTPTimeout        time.Duration `yaml:"smtp_timeout" default:"5m" min:"10s" max:"1h" doc:"How long an SMTP connection may be silent (RFC 5321 4.5.3.2 asks for 5 minutes)."`
 	LoginFailures      int           `yaml:"login_failures" default:"5" min:"1" max:"100" unit:"attempts" doc:"Wrong passwords in a row, for one user from one address, before waiting times begin. Twenty times as many for one address in all."`
 	LoginLockout       time.Duration `yaml:"login_lockout" default:"15m" min:"1s" max:"24h" doc:"Longest waiting time after wrong passwords. It starts at one second and doubles with each further one."`

@@ -184,13 +184,14 @@ func TestTheExampleIsValidAndShowsTheDefaults(t *testing.T) {
 	want.Hostname, want.TLS, want.Policy.Reasons = c.Hostname, c.TLS, c.Policy.Reasons
 	want.Desks = []Desk{{ID: "XA-1", KeyFiles: []string{"keys/XA-1.asc"}, Acknowledge: true, RemindStaff: true, Inbox: "decrypted", Banner: "en"}}
 	want.Relay.NextHops, want.Keyholder.Users = []NextHop{}, []string{}
+	want.Policy.SHA1Waivers = []Waiver{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 }
 
 func TestTheCommentedPartOfTheExampleIsValidToo(t *testing.T) {
-	shown := strings.Replace(string(Example()), "next_hops: []", "next_hops:", 1)
+	shown := strings.NewReplacer("next_hops: []", "next_hops:", "sha1_waivers: []", "sha1_waivers:").Replace(string(Example()))
 	shown = regexp.MustCompile(`(?m)^  #( {3,}[-a-z])`).ReplaceAllString(shown, "  $1")
 	c, err := Parse([]byte(shown), "relais.example.yaml")
 	if err != nil {
@@ -199,6 +200,9 @@ func TestTheCommentedPartOfTheExampleIsValidToo(t *testing.T) {
 	want := []NextHop{{ContactPoint: "XB-1", Address: "mx.betaland.example:25", TLS: "required"}}
 	if !reflect.DeepEqual(c.Relay.NextHops, want) {
 		t.Errorf("got %+v", c.Relay.NextHops)
+	}
+	if w := c.Policy.SHA1Waivers; len(w) != 1 || w[0].ContactPoint != "XB-1" || w[0].Until != "2027-12-31" {
+		t.Errorf("got %+v", w)
 	}
 }
 

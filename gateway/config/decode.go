@@ -200,7 +200,7 @@ func setScalar(v reflect.Value, s string, tag reflect.StructTag) error {
 		return checkRange(n, s, tag, func(s string) int64 { n, _ := strconv.ParseInt(s, 10, 64); return n })
 	}
 	v.SetString(s)
-	if def := tag.Get("default"); s == "" && def != "" && tag.Get("is") != "listen" && tag.Get("oneof") == "" {
+	if def := tag.Get("default"); s == "" && def != "" && tag.Get("is") != "listen" && tag.Get("is") != "date" && tag.Get("oneof") == "" {
 		return fmt.Errorf("must not be empty; the default is %q", def)
 	}
 	return checkString(s, tag)

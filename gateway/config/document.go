@@ -205,6 +205,7 @@ func typeName(f reflect.StructField) string {
 		"file": "file", "secretfile": "file, secret", "socket": "socket", "listen": "host:port, :port or empty",
 		"hostport": "host:port", "size": "size", "desk": "identifier such as XA-1",
 		"redisurl": "URL", "credential": "name of a credential", "inbox": "decrypted", "sha256": "64 hex digits",
+		"date": "day (2027-12-31) or empty", "fingerprint": "40 or 64 hex digits",
 		"reasons": "reason codes and actions",
 	}[f.Tag.Get("is")]
 	switch {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -136,8 +137,18 @@ func (s *Server) openDirectory() error {
 	if err != nil {
 		return fmt.Errorf("directory authority: %s: %w", s.c.Directory.AuthorityFile, err)
 	}
-	s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now())
-	return err
+	if s.directory, err = directory.OpenStore(s.c.Directory.Dir, certs[0], time.Now()); err != nil {
+		return err
+	}
+	for _, w := range s.c.WaiverWarnings(time.Now()) {
+		s.log.Warn("configuration needs attention", "what", w)
+	}
+	for _, w := range s.c.Policy.SHA1Waivers {
+		if cp, ok := s.directory.Current().BySigner(strings.Join(strings.Fields(w.Fingerprint), "")); !ok || cp.ID != w.ContactPoint {
+			s.log.Warn("waiver for a certificate that the Directory does not list for that contact point", "contact_point", w.ContactPoint)
+		}
+	}
+	return nil
 }
 
 func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
@@ -207,7 +218,7 @@ func (s *Server) dialRedis() (redis.UniversalClient, error) {
 func keyPolicy(c *config.Config) pgp.Policy {
 	p := pgp.DefaultPolicy()
 	p.MinRSABits = c.Policy.MinRSABits
-	p.RejectSHA1SelfSignatures = c.Policy.RejectSHA1Certificates
+	p.SHA1Until, p.SHA1Waivers = c.Policy.SHA1()
 	p.ClockTolerance = c.Policy.ClockTolerance
 	return p
 }
