@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -56,6 +57,9 @@ type Signature struct {
 	// same however the message is encrypted, armored or encoded again. It is
 	// zero if the signature could not be read.
 	Digest [32]byte
+	// Further are the digests of the other signatures, if there are several:
+	// what was signed twice can be sent again with either.
+	Further [][32]byte
 	// Count is the number of signatures found. One is normal. With more, State
 	// is good only if all are good and come from one certificate; else it is
 	// the first failure.
@@ -91,14 +95,17 @@ type judgement struct {
 // turn it into good, and the first one is kept.
 func (s Signature) And(next Signature) Signature {
 	count := s.Count + next.Count
+	further := slices.Concat(s.Further, [][32]byte{next.Digest}, next.Further)
 	switch {
 	case s.State != SignatureGood:
 	case next.State != SignatureGood:
-		s = next
+		s, further = next, slices.Concat([][32]byte{s.Digest}, s.Further, next.Further)
 	case next.Signer != s.Signer:
 		s.State = SignatureBad
+	case s.Intended == IntendedUnstated: // the other one may say for whom
+		s.Intended, s.IntendedRecipients = next.Intended, next.IntendedRecipients
 	}
-	s.Count = count
+	s.Count, s.Further = count, further
 	return s
 }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/banner"
@@ -22,7 +23,7 @@ func (a *arrival) findings(v verdict.Verdict, p plan, ref request.Reference, war
 	m := a.message
 	digest := sha256.Sum256(a.inbound.Raw)
 	f := banner.Findings{
-		Message: a.signature(), Reference: ref, Verdict: v, Covered: banner.CoveredNone,
+		Message: a.signatures()[0], Reference: ref, Verdict: v, Covered: banner.CoveredNone,
 		Encrypted: m.Encrypted, Cipher: m.Cipher, Kinds: a.class.Kinds,
 		Evidence: a.evidence(), Articles: strings.Join(a.class.Articles, ", "),
 		TheirReference: mime.QEncoding.Encode("utf-8", printable(cut(a.class.TheirReference, 100))),
@@ -103,7 +104,7 @@ func (a *arrival) health(c *pgp.Certificate) (out []banner.Health) {
 		out = append(out, banner.HealthExpires)
 	}
 	strict := a.in.o.Rules.Keys
-	strict.RejectSHA1SelfSignatures = true
+	strict.SHA1Until, strict.SHA1Waivers = time.Unix(0, 0), nil
 	var weak *pgp.KeyError
 	if err := c.CheckSigning(a.message.Signature.Created, strict); errors.As(err, &weak) && weak.Problem == pgp.KeyWeak {
 		out = append(out, banner.HealthWeak)

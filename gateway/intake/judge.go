@@ -1,11 +1,13 @@
 package intake
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
+	"relais.example/routing/directory"
 	"relais.example/routing/verdict"
 )
 
@@ -35,7 +37,7 @@ func (a *arrival) judge() verdict.Reason {
 		return verdict.AmbiguousSender
 	}
 	owner, listed := a.directory.ByAddress(a.from)
-	if listed && owner.ID != a.signer.ID {
+	if listed && owner.ID != a.signer.ID || !listed && a.looksLikeAnother() {
 		return verdict.Impersonated
 	}
 	bound, ok := a.binding()
@@ -128,6 +130,14 @@ func (a *arrival) sender() string {
 		return ""
 	}
 	return list[0]
+}
+
+// looksLikeAnother reports whether a reader would take the sender for a
+// contact point that did not sign. What looks like the signer's own address is
+// merely not listed.
+func (a *arrival) looksLikeAnother() bool {
+	owners := a.directory.LooksLike(a.from)
+	return len(owners) > 0 && !slices.ContainsFunc(owners, func(cp *directory.ContactPoint) bool { return cp.ID == a.signer.ID })
 }
 
 // binding looks for what the signer said about the recipients. bound: this

@@ -107,8 +107,22 @@ func TestEachFactHasItsReason(t *testing.T) {
 		{"outer From of another one, protected in order", func(a *arrival) { set(&a.message.Outer, "From", desk.Delta) }, verdict.OK},
 		{"From not listed", from(desk.Nobody), verdict.FromNotListed},
 		{"an address outside ASCII, not listed", from("Jürgen <jürgen@bétaland.example>"), verdict.FromNotListed},
-		{"an encoded word before the @", from("=?utf-8?q?cp247?=@betaland.example"), verdict.FromNotListed},
-		{"a look-alike letter", from("cp247@b\u0435taland.example"), verdict.FromNotListed}, // Cyrillic е
+		{"an encoded word before the @", from("=?utf-8?q?cp247?=@betaland.example"), verdict.AmbiguousSender},
+		{"an encoded word that decodes to another address", from("=?utf-8?q?cp247=40deltaland=2Eexample?=@betaland.example"), verdict.AmbiguousSender},
+		{"an encoded word that hides a second address in the name", from("=?utf-8?q?cp247=40deltaland=2Eexample=3E=2C_x?= <" + desk.Beta + ">"), verdict.OK},
+		{"a name in a charset that we do not know", from("=?x-martian?b?gYKD?= <" + desk.Beta + ">"), verdict.OK},
+		{"a name in Shift_JIS", from("=?Shift_JIS?B?k/qWe4zq?= <" + desk.Beta + ">"), verdict.OK},
+		{"a name that is no proper encoded word", from("=?utf-8?q?=ZZ?= <" + desk.Beta + ">"), verdict.OK},
+		{"an address in quotes before the @", from(`"cp247@deltaland.example"@betaland.example`), verdict.AmbiguousSender},
+		{"an address in quotes with a bracket", from(`"cp247@deltaland.example> x"@betaland.example`), verdict.AmbiguousSender},
+		{"a comment inside of the address", from("cp247(" + desk.Delta + ")@betaland.example"), verdict.AmbiguousSender},
+		{"a route before the address", from("<@deltaland.example:" + desk.Beta + ">"), verdict.AmbiguousSender},
+		{"a character that cannot be seen", from("cp\u200b247@betaland.example"), verdict.AmbiguousSender},
+		{"writing direction turned round", from("cp247@betaland.example\u202e"), verdict.AmbiguousSender},
+		{"a look-alike of the signer's own address", from("cp247@b\u0435taland.example"), verdict.FromNotListed}, // Cyrillic е
+		{"a look-alike of another's address", from("cp247@d\u0435ltaland.example"), verdict.Impersonated},
+		{"the same as it stands on the wire", from("cp247@xn--dltaland-c8g.example"), verdict.Impersonated},
+		{"a digit for a letter in another's address", from("cp247@de1taland.example"), verdict.Impersonated},
 
 		{"meant for us by the signature, To says another", func(a *arrival) {
 			a.message.Signature.Intended = pgp.IntendedForUs

@@ -29,7 +29,7 @@ func originalHeader(ref request.Reference) string {
 
 // viewed is the view that stands for a rendered one and the original.
 func (a *arrival) viewed(item string, size int, original string) view {
-	if !a.desk.AttachOriginal {
+	if !a.desk.AttachOriginal || a.broken { // the note on it holds the original as a file
 		return view{item, int64(size)}
 	}
 	return view{item + itemJoin + original, int64(size + len(a.inbound.Raw))}

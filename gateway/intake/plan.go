@@ -68,7 +68,7 @@ func (p plan) folder(ref request.Reference) string {
 	return p.stray
 }
 
-func (a *arrival) classify() {
+func (a *arrival) classify() classify.Result {
 	headers := map[string][]string{}
 	for _, f := range a.message.Protected {
 		name := strings.ToLower(f.Name)
@@ -80,7 +80,7 @@ func (a *arrival) classify() {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		headers[strings.ToLower(name)], _ = a.message.Field(name)
 	}
-	a.class = a.in.o.Classifier.Classify(classify.Input{
+	return a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
 		Body:    a.parts().Reading(a.message.Entity, classify.MaxText),
 		Headers: headers,

@@ -21,7 +21,11 @@ type view struct {
 func (a *arrival) store(ctx context.Context, v verdict.Verdict, p plan) error {
 	bodies := [][]byte{a.inbound.Raw}
 	for _, ref := range p.refs() {
-		bodies = append(bodies, a.render(v, p, ref))
+		shown, err := a.show(v, p, ref)
+		if err != nil {
+			return err
+		}
+		bodies = append(bodies, shown)
 	}
 	names, err := a.in.o.Vault.Put(ctx, bodies...)
 	if err != nil {
@@ -34,13 +38,23 @@ func (a *arrival) store(ctx context.Context, v verdict.Verdict, p plan) error {
 	return nil
 }
 
+// show makes what staff see.
+func (a *arrival) show(v verdict.Verdict, p plan, ref request.Reference) ([]byte, error) {
+	if a.broken {
+		return a.renderBroken(v, ref), nil
+	}
+	return contain(a, stageShow, func() []byte { return a.render(v, p, ref) })
+}
+
 // commit makes the message part of the desk's history.
-func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once, envelope string) error {
+func (a *arrival) commit(ctx context.Context, v verdict.Verdict, p plan, once []string, envelope string) error {
 	refs := p.refs()
 	original := p.views["original"].item
 	_, err := a.queue.Commit(ctx, func(tx *queue.Tx) error {
 		tx.By("gateway")
-		tx.Once(once, envelope+" "+string(refs[0]), a.remember())
+		for _, name := range once {
+			tx.Once(name, envelope+" "+string(refs[0]), a.remember())
+		}
 		if p.number > 0 {
 			tx.Number(a.at.Year(), p.number)
 		}

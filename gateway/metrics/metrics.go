@@ -22,6 +22,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	received      *prometheus.CounterVec
+	deferred      *prometheus.CounterVec
 	receiveTime   prometheus.Histogram
 	acknowledge   *prometheus.HistogramVec
 	answer        *prometheus.HistogramVec
@@ -40,12 +41,15 @@ type Metrics struct {
 var requestTimes = []float64{60, 300, 900, 1800, 3600, 4 * 3600, 8 * 3600, 24 * 3600, 48 * 3600, 72 * 3600, 7 * 86400, 30 * 86400, 60 * 86400}
 
 // New returns counters that stand at zero: every reason, so that a rate can be
-// computed from the first rejected message on.
-func New(version string, desks []string) *Metrics {
+// computed from the first rejected message on. causes are those of
+// relais_messages_deferred_total.
+func New(version string, desks, causes []string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "relais_messages_received_total", Help: "Messages by what was decided about them."}, []string{"desk", "action", "reason"}),
+		deferred: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "relais_messages_deferred_total", Help: "Messages that the sender was asked to send later, by cause."}, []string{"desk", "cause"}),
 		receiveTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "relais_message_receive_seconds", Help: "From the end of the message to the reply.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		acknowledge: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -71,12 +75,15 @@ func New(version string, desks []string) *Metrics {
 		Name: "relais_keyholder_request_seconds", Help: "Requests to the keyholder by result.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9)}, []string{"operation", "result"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "relais_build_info", Help: "Always 1; the label is the version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.received, m.receiveTime, m.acknowledge, m.answer, m.relayAttempts, m.fsync, m.logins, m.timers, m.imap, m.smtp,
+	m.registry.MustRegister(m.received, m.deferred, m.receiveTime, m.acknowledge, m.answer, m.relayAttempts, m.fsync, m.logins, m.timers, m.imap, m.smtp,
 		m.refused, m.replayed, m.keyholder, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range desks {
 		m.replayed.WithLabelValues(d)
 		for _, e := range verdict.All() {
 			m.received.WithLabelValues(d, string(e.Default), string(e.Reason))
+		}
+		for _, cause := range causes {
+			m.deferred.WithLabelValues(d, cause)
 		}
 	}
 	for _, r := range []string{"delivered", "deferred", "failed"} {
@@ -98,6 +105,9 @@ func (m *Metrics) Received(desk string, v verdict.Verdict, took time.Duration) {
 	m.received.WithLabelValues(desk, string(v.Action), string(v.Reason)).Inc()
 	m.receiveTime.Observe(took.Seconds())
 }
+
+// Deferred counts a message that the sender was asked to send later.
+func (m *Metrics) Deferred(desk, cause string) { m.deferred.WithLabelValues(desk, cause).Inc() }
 
 // Applied takes the times out of a record that became history.
 func (m *Metrics) Applied(r queue.Record) {

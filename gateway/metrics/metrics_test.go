@@ -12,6 +12,7 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/console"
+	"relais.example/gateway/intake"
 	"relais.example/gateway/metrics"
 	"relais.example/routing/directory"
 	"relais.example/routing/queue"
@@ -24,7 +25,7 @@ import (
 func busy(t *testing.T) (*metrics.Metrics, *desk.Desk) {
 	t.Helper()
 	d := desk.Open(t)
-	m := metrics.New("1.2.3", []string{"XA-1", "XC-1"})
+	m := metrics.New("1.2.3", []string{"XA-1", "XC-1"}, intake.Causes())
 	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return d.Queue.Ready() == nil },
 		Health: func(at time.Time) []directory.Finding {
 			return d.Directory.Health(directory.HealthOptions{At: at, Policy: pgp.DefaultPolicy(), Desks: map[string][]*pgp.Certificate{"XA-1": {d.Keys["stranger"].Certificate()}}})
@@ -181,7 +182,7 @@ func TestFigures(t *testing.T) {
 
 // Only requests that were received say how long the desk takes.
 func TestAnswersToOurOwnRequestsAreNotOurTime(t *testing.T) {
-	m := metrics.New("1", nil)
+	m := metrics.New("1", nil, nil)
 	m.Applied(queue.Record{Events: []request.Event{{Type: request.EvAnswered, Direction: request.Sent, Kind: request.Ping, Since: time.Now(), At: time.Now()}}})
 	if kind, ok := scrape(t, m).kinds["relais_time_to_answer_seconds"]; ok {
 		t.Errorf("counted as %s", kind)
@@ -192,7 +193,7 @@ func TestAnswersToOurOwnRequestsAreNotOurTime(t *testing.T) {
 // otherwise looked at only now and then.
 func TestCertificatesAreLookedAtOncePerVersion(t *testing.T) {
 	d := desk.Open(t)
-	m, looked := metrics.New("1", nil), 0
+	m, looked := metrics.New("1", nil, nil), 0
 	m.Watch(metrics.Source{Queue: d.Queue, Directory: d.Current, RedisUp: func() bool { return true }, Pending: func() int { return 0 },
 		Health: func(time.Time) []directory.Finding { looked++; return nil }})
 	scrape(t, m)

@@ -37,7 +37,7 @@ import (
 func (s *Server) open(version string) error {
 	c := s.c
 	desks := deskIDs(c)
-	s.metrics = metrics.New(version, desks)
+	s.metrics = metrics.New(version, desks, intake.Causes())
 	if err := s.lock(c.DataDir); err != nil {
 		return err
 	}
@@ -90,6 +90,7 @@ func (s *Server) open(version string) error {
 		Hostname: c.Hostname, Desks: s.intakeDesks(), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
 		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
 		Log: s.log, Observe: s.metrics.Received,
+		Contain: containment(c), Deferred: s.metrics.Deferred,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: s.replyDesks(), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
@@ -230,6 +231,13 @@ func intakeRules(c *config.Config, keys pgp.Policy) intake.Rules {
 	return intake.Rules{
 		Reasons: c.Policy.Verdicts(), Window: c.Policy.SignatureWindow, MaxAge: c.Policy.SignatureMaxAge,
 		ClockTolerance: c.Policy.ClockTolerance, Keys: keys, Limits: limits,
+	}
+}
+
+func containment(c *config.Config) intake.Containment {
+	l := c.Limits
+	return intake.Containment{
+		Bytes: l.BytesInFlight, Time: l.MessageTime, Unreadable: l.Unreadable, UnreadablePerIP: l.UnreadablePerIP, FailedOpenings: l.FailedOpenings,
 	}
 }
 

@@ -107,7 +107,7 @@ const (
 	EventRecipientRefused = "recipient-refused"  // 550, 553 or 452 to RCPT
 	EventSenderRefused    = "sender-refused"     // 530, 550 or 553 to MAIL
 	EventBadLineEndings   = "bad-line-endings"   // bare CR, bare LF or NUL in a body or command
-	EventTooLarge         = "too-large"          // body above the limit of bytes or line length
+	EventTooLarge         = "too-large"          // body above the limit of bytes or line length, or announced so
 	EventAccepted         = "message-accepted"   // the receiver answered 2xx
 	EventRefused          = "message-refused"    // the receiver answered 5xx
 	EventDeferred         = "message-deferred"   // the receiver answered 4xx or failed

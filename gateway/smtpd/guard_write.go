@@ -24,8 +24,11 @@ func (g *guard) Write(b []byte) (int, error) {
 	}
 	if whole {
 		g.sasl = bytes.HasPrefix(b, []byte("334 "))
-		if bytes.HasPrefix(b, libraryTooLarge) {
+		if bytes.HasPrefix(b, libraryTooLarge) && !g.midReply {
+			// At MAIL no desk is named yet: no journal can note it.
 			g.srv.observe(EventTooLarge)
+			g.reply("552 5.3.4 " + tooLargeText)
+			return len(b), nil
 		}
 	}
 	g.out = append(g.out, b...)

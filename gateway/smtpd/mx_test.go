@@ -152,7 +152,11 @@ func TestTooLarge(t *testing.T) {
 	r := &recorder{}
 	ts := serveMX(t, r, Limits{MessageBytes: 1000})
 	w := ts.hello(t)
-	w.ask("MAIL FROM:<a@gammaland.example> SIZE=1001", "552 5.3.4 ")
+	w.ask("MAIL FROM:<a@gammaland.example> SIZE=1001", "552 5.3.4 over-limits: ")
+	w.ask("MAIL FROM:<a@gammaland.example> BODY=8BITMIME size=4000000000", "552 5.3.4 over-limits: ")
+	if n := ts.events.count(EventTooLarge); n != 2 {
+		t.Errorf("announced twice, counted %d times", n)
+	}
 	w.transaction()
 	w.send(strings.Repeat("0123456789\r\n", 100) + ".\r\n")
 	w.expect("552 5.3.4 over-limits: ")
@@ -162,8 +166,8 @@ func TestTooLarge(t *testing.T) {
 	if len(r.messages()) != 1 {
 		t.Errorf("%d messages, want 1", len(r.messages()))
 	}
-	if ts.events.count(EventTooLarge) != 2 {
-		t.Errorf("%d events, want 2", ts.events.count(EventTooLarge))
+	if ts.events.count(EventTooLarge) != 3 {
+		t.Errorf("%d events, want 3", ts.events.count(EventTooLarge))
 	}
 	w.transaction() // endless: cut off
 	for range 400 {

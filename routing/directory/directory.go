@@ -19,6 +19,8 @@ type Directory struct {
 	bySigner  map[string]*ContactPoint // key: fingerprint
 	ring      *pgp.Ring
 	index     func() *index // built at the first search
+	// lookalikes is built at the first question, too. Key: skeleton.
+	lookalikes func() map[string][]*ContactPoint
 }
 
 // New checks doc as [Parse] does and builds the indexes. It takes doc over:
@@ -57,6 +59,7 @@ func build(doc *Document) *Directory {
 	}
 	d.ring = pgp.NewRing(all...)
 	d.index = sync.OnceValue(func() *index { return newIndex(doc) })
+	d.lookalikes = sync.OnceValue(d.indexLookalikes)
 	return d
 }
 

@@ -44,6 +44,11 @@ const (
 	UnsignedListed  Reason = "unsigned-listed"  // encrypted, unsigned, From a listed address
 )
 
+// Says nothing about the sender: our own programs could not read it.
+const (
+	Unreadable Reason = "unreadable" // a parser broke or took too long; held with its original
+)
+
 // Cannot be tied to a contact point of the Directory, or is not what it claims.
 const (
 	CannotOpen      Reason = "cannot-open"        // the one answer for everything that fails to decrypt
@@ -91,6 +96,7 @@ var entries = []Entry{
 	{NotBound, Quarantine, 550, "5.7.1", "nothing that is signed names this contact point as recipient", "signed by a listed contact point, but neither protected To/Cc nor an intended recipient is signed; it may have been forwarded by a third party", false},
 	{FromNotListed, Quarantine, 550, "5.7.1", "the From address is not listed for the signing contact point", "signed by a listed contact point; the signed From is an address that the Directory does not list", false},
 	{UnsignedListed, Quarantine, 550, "5.7.1", "sign the message", "encrypted to this desk without a signature; From is a listed address, which proves nothing", false},
+	{Unreadable, Quarantine, 451, "4.3.0", "the message could not be read here", "it broke the program that reads mail, or took too long; the original is kept", true},
 
 	{CannotOpen, Reject, 550, "5.7.1", "the message cannot be opened with this contact point's key", "decryption failed: encrypted to another key, damaged, or not integrity-protected", true},
 	{PlainUnsigned, Reject, 550, "5.7.1", "encrypt and sign the message (OpenPGP)", "neither encrypted nor signed", true},
