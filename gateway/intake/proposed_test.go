@@ -24,7 +24,7 @@ func openWithPending(t *testing.T) (*port, *pending.Store, *int) {
 		t.Fatal(err)
 	}
 	told := 0
-	return openWith(t, func(o *intake.Options) { o.Pending, o.Proposed = store, func() { told++ } }), store, &told
+	return open(t, func(o *intake.Options) { o.Pending, o.Proposed = store, func() { told++ } }), store, &told
 }
 
 func freshKey(t *testing.T, address string) *pgp.Key {

@@ -29,17 +29,15 @@ type port struct {
 	in *intake.Intake
 }
 
-func open(t *testing.T) *port { return openWith(t, func(*intake.Options) {}) }
-
-func openWith(t *testing.T, change func(*intake.Options)) *port {
+func open(t *testing.T, change ...func(*intake.Options)) *port {
 	t.Helper()
 	p := &port{Desk: desk.Open(t), t: t}
-	p.in = intake.New(p.options(change))
+	p.in = intake.New(p.options(change...))
 	return p
 }
 
 // options are those of the port, changed.
-func (p *port) options(change func(*intake.Options)) intake.Options {
+func (p *port) options(change ...func(*intake.Options)) intake.Options {
 	o := intake.Options{
 		Hostname: desk.Hostname,
 		Desks: []intake.Desk{
@@ -51,7 +49,9 @@ func (p *port) options(change func(*intake.Options)) intake.Options {
 			Window: 72 * time.Hour, MaxAge: 365 * 24 * time.Hour, ClockTolerance: 10 * time.Minute, Keys: pgp.DefaultPolicy(), Limits: pgpmime.DefaultLimits(),
 		},
 	}
-	change(&o)
+	for _, f := range change {
+		f(&o)
+	}
 	return o
 }
 

@@ -87,6 +87,7 @@ type Desk struct {
 	Classifier *classify.Classifier
 	Accounts   *accounts.Set
 	StaffFile  string
+	JournalDir string
 	Logged     *Buffer // what was logged
 	Log        *slog.Logger
 }
@@ -111,9 +112,10 @@ func Open(t testing.TB) *Desk {
 	if d.Vault, err = vault.Open(t.TempDir(), bytes.Repeat([]byte{7}, vault.KeySize), nil); err != nil {
 		t.Fatal(err)
 	}
+	d.JournalDir = t.TempDir()
 	var stop func()
 	d.Client, stop = queue.Embedded()
-	if d.Queue, err = queue.Open(queue.Options{Client: d.Client, Embedded: true, JournalDir: t.TempDir(), Desks: []string{"XA-1", "XC-1"}, Timeout: 5 * time.Second, Log: d.Log}); err != nil {
+	if d.Queue, err = queue.Open(queue.Options{Client: d.Client, Embedded: true, JournalDir: d.JournalDir, Desks: []string{"XA-1", "XC-1"}, Timeout: 5 * time.Second, Log: d.Log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Queue.Close(); stop(); d.Vault.Close() })
