@@ -34,7 +34,9 @@ func TestEachRowOfThePolicyTable(t *testing.T) {
 		})
 	}
 	for _, e := range verdict.All() {
-		if !covered[e.Reason] {
+		// What breaks a parser is repaired, so that no message gets unreadable
+		// here; gateway/intake breaks one on purpose.
+		if !covered[e.Reason] && e.Reason != verdict.Unreadable {
 			t.Errorf("no row of the test gets the reason %s", e.Reason)
 		}
 	}
