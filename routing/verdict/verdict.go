@@ -110,8 +110,8 @@ var entries = []Entry{
 	{KeyRevoked, Reject, 550, "5.7.1", "the signing certificate is revoked", "the certificate is revoked", true},
 	{KeyNotYetValid, Reject, 550, "5.7.1", "the signing certificate was not yet valid", "the signature is older than the certificate", true},
 	{KeyUnusable, Reject, 550, "5.7.1", "the signing certificate may not be used", "the certificate is too weak, or not allowed to sign", true},
-	{Impersonated, Reject, 550, "5.7.1", "From and signature belong to different contact points", "From is an address of another contact point than the one that signed", true},
-	{AmbiguousSender, Reject, 550, "5.7.1", "the message must have one From with one address", "From is missing, repeated, or holds more than one address", true},
+	{Impersonated, Reject, 550, "5.7.1", "From and signature belong to different contact points", "From is an address of another contact point than the one that signed, or looks like one", true},
+	{AmbiguousSender, Reject, 550, "5.7.1", "the message must have one From with one address", "From is missing or repeated, holds more than one address, or one that programs read in different ways", true},
 	{NotForUs, Reject, 550, "5.7.1", "the signed message names other recipients", "signed for somebody else and passed on to this desk", true},
 	{Replayed, Reject, 550, "5.7.1", "this signed message was received before", "a signature seen before came in another envelope", true},
 	{TooOld, Reject, 550, "5.7.1", "the signature is more than a year old", "the signature is more than a year old", true},
@@ -148,11 +148,15 @@ type Policy map[Reason]Action
 // configured, the default otherwise.
 func (p Policy) Decide(r Reason) Verdict {
 	e := Of(r)
-	if a, ok := p[r]; ok && !e.Fixed {
+	if a, ok := p[r]; ok && !e.Fixed && !provesNothing(r, a) {
 		return Verdict{a, r}
 	}
 	return Verdict{e.Default, r}
 }
+
+// provesNothing reports whether a would take in what nobody signed: it may be
+// held or refused, never accepted.
+func provesNothing(r Reason, a Action) bool { return r == UnsignedListed && a == Accept }
 
 // ParsePolicy checks configured reasons and actions. The error names every
 // wrong entry.
@@ -174,6 +178,9 @@ func ParsePolicy(m map[string]string) (Policy, error) {
 		a, err := ParseAction(v)
 		if err != nil {
 			return nil, fmt.Errorf("reason %q: %w", k, err)
+		}
+		if provesNothing(found.Reason, a) {
+			return nil, fmt.Errorf("reason %q cannot be accepted, because nobody signed the message; use quarantine or reject", k)
 		}
 		p[found.Reason] = a
 	}
