@@ -316,6 +316,7 @@ func (s *Server) openPorts(in *intake.Intake, out *reply.Reply, store *inbox.Sto
 	limits := smtpd.DefaultLimits()
 	limits.MessageBytes, limits.Recipients = l.MessageSize, l.Recipients
 	limits.Connections, limits.ConnectionsPerIP, limits.ReadTimeout = l.Connections, l.ConnectionsPerIP, l.SMTPTimeout
+	limits.BufferedBytes = 2 * max(l.BytesInFlight, l.MessageSize)
 	limits.ConcurrentMessages = l.ReceiveConcurrency
 	if limits.ConcurrentMessages == 0 {
 		// Most of a message's time is waiting for the disk, so that more than
