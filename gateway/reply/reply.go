@@ -182,6 +182,9 @@ func (l *letter) process(ctx context.Context) (smtpd.Outcome, error) {
 		return smtpd.Outcome{}, err
 	}
 	if answers {
+		if parent.Peer == "" {
+			return smtpd.Outcome{}, refuse("5.7.1", "nobody knows who sent %s, because the message could not be read; write a message of its own", parent.Ref)
+		}
 		if len(l.to) > 1 || l.to[0].ID != parent.Peer {
 			return smtpd.Outcome{}, refuse("5.7.1", "an answer to %s goes to %s only; write a message of its own to the others", parent.Ref, parent.Peer)
 		}

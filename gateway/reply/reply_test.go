@@ -267,7 +267,7 @@ func TestQuestionAboutOurOwnRequestDoesNotWait(t *testing.T) {
 
 func TestRefusalsSayWhy(t *testing.T) {
 	p := open(t)
-	beta, delta := p.received(1, "XB-1"), p.received(2, "XD-1")
+	beta, delta, nobody := p.received(1, "XB-1"), p.received(2, "XD-1"), p.received(3, "")
 	otherDesk := request.NewReference("XC-1", 2026, 1)
 	if _, err := p.At("XC-1").Commit(t.Context(), func(tx *queue.Tx) error {
 		return tx.Open(request.Open{Ref: otherDesk, At: tx.At(), Direction: request.Received, Kind: request.Ping, Peer: "XB-1", Message: "m"})
@@ -285,6 +285,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"one of several not in the Directory", letter("Subject: x\r\n", "x\r\n"), []string{desk.Beta, desk.Nobody}, "not in the Directory"},
 		{"only to the own desk", letter("Subject: x\r\n", "x\r\n"), []string{desk.Alpha}, "no recipient other"},
 		{"an answer to somebody else", letter("Subject: "+string(beta)+"\r\n", "x\r\n"), []string{desk.Delta}, "goes to XB-1 only"},
+		{"an answer to what could not be read", letter("Subject: "+string(nobody)+"\r\n", "x\r\n"), []string{desk.Beta}, "nobody knows who sent"},
 		{"an answer to all", letter("Subject: "+string(beta)+"\r\n", "x\r\n"), []string{desk.Beta, desk.Delta}, "goes to XB-1 only"},
 		{"the reference counts before the thread", letter("Subject: "+string(delta)+"\r\nIn-Reply-To: "+theirID+"\r\n", "x\r\n"), []string{desk.Beta}, "goes to XD-1 only"},
 		{"a thread of another contact point", letter("Subject: x\r\nReferences: "+theirID+"\r\n", "x\r\n"), []string{desk.Delta}, "goes to XB-1 only"},
