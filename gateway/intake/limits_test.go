@@ -91,9 +91,9 @@ func TestLargeTurnIsNotOvertaken(t *testing.T) {
 		}
 	}
 	queue(9, 1)
-	queue(1, 2) // there is room for it, but it came later
+	queue(2, 2) // there is room for it, but it came later
 	first.release()
-	if a, b := <-got, <-got; a != 9 || b != 1 {
+	if a, b := <-got, <-got; a != 9 || b != 2 {
 		t.Errorf("%d came before %d", a, b)
 	}
 }
