@@ -19,6 +19,7 @@ const (
 	stageOpen     = "open"     // decrypt, verify, walk the parts, judge
 	stageClassify = "classify" // read the text
 	stagePropose  = "propose"  // read certificates that came by mail
+	stageServe    = "serve"    // read a Directory or a question that came by mail
 	stageShow     = "show"     // make what staff see
 )
 

@@ -101,7 +101,7 @@ func TestNoteOnAnUnreadableMessageIsSafe(t *testing.T) {
 }
 
 func TestUnreadableAfterOpeningKeepsItsSender(t *testing.T) {
-	for _, stage := range []string{"classify", "show"} {
+	for _, stage := range []string{"classify", "serve", "show"} {
 		t.Run(stage, func(t *testing.T) {
 			p := open(t)
 			p.breakOn(stage, nil)

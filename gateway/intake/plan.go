@@ -109,8 +109,13 @@ func (a *arrival) plan(ctx context.Context, v verdict.Verdict, found queue.Found
 			return p, nil
 		}
 		if !ok {
-			if a.serve(&p); p.stray != "" {
-				return p, nil
+			served, err := contain(a, stageServe, func() plan {
+				served := p
+				a.serve(&served)
+				return served
+			})
+			if err != nil || served.stray != "" {
+				return served, err
 			}
 		}
 		if a.class.Kinds[0] == request.Auto {
