@@ -49,6 +49,7 @@ func frenchMeanings() map[verdict.Reason]string {
 		verdict.NotBound:        "signé par un point de contact du Répertoire, mais rien de signé ne nomme le destinataire ; un tiers a pu le transmettre",
 		verdict.FromNotListed:   "signé par un point de contact du Répertoire ; le From signé est une adresse que le Répertoire ne contient pas",
 		verdict.UnsignedListed:  "chiffré pour ce service sans signature ; le From est une adresse du Répertoire, ce qui ne prouve rien",
+		verdict.Altered:         "signé en clair par un point de contact du Répertoire ; un serveur de messagerie a modifié le message en chemin",
 		verdict.Unreadable:      "il a fait échouer le programme qui lit les messages, ou a pris trop de temps ; l'original est conservé",
 		verdict.CannotOpen:      "le déchiffrement a échoué : chiffré pour une autre clé, endommagé, ou sans protection d'intégrité",
 		verdict.PlainUnsigned:   "ni chiffré ni signé",

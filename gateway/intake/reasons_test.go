@@ -74,7 +74,7 @@ var ways = map[verdict.Reason]func(m *mx) sending{
 		signed := m.beta().signed(m.t, m.beta().entity(), time.Now())
 		return sending{desk.Beta, m.sealed(desk.Beta, strings.Replace(signed, "60 days", "61 days", 1))}
 	},
-	verdict.Reason("altered-in-transit"): func(m *mx) sending {
+	verdict.Altered: func(m *mx) sending {
 		entity := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nCafé. " + preserve
 		signed := strings.NewReplacer("Encoding: 8bit", "Encoding: quoted-printable", "Café", "Caf=C3=A9").Replace(m.beta().signed(m.t, entity, time.Now()))
 		return sending{desk.Beta, letter(desk.Beta, signed)}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -32,13 +33,9 @@ func (d *Directory) indexLookalikes() map[string][]*ContactPoint {
 // TS 39, with the characters that pass in addresses).
 func skeleton(addr string) string {
 	if at := strings.LastIndexByte(addr, '@'); at >= 0 {
-		labels := strings.Split(addr[at+1:], ".")
-		for i, l := range labels {
-			if shown, ok := decodeLabel(l); ok {
-				labels[i] = shown
-			}
-		}
-		addr = addr[:at+1] + strings.Join(labels, ".")
+		// What is no valid name is shown as it stands, and compared so.
+		shown, _ := idna.Punycode.ToUnicode(addr[at+1:])
+		addr = addr[:at+1] + shown
 	}
 	var b strings.Builder
 	b.Grow(len(addr))
