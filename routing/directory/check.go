@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const (
 )
 
 var (
+	digestForm      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	partyForm       = regexp.MustCompile(`^[A-Z]{2}$`)
 	idForm          = regexp.MustCompile(`^[A-Z]{2}-[1-9][0-9]{0,3}$`)
 	languageForm    = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z]{2})?$`)
@@ -58,6 +60,9 @@ func (c *checker) document(d *Document) {
 	}
 	if y := d.Issued.UTC().Year(); d.Issued.IsZero() || y < 2000 || y > 9999 {
 		c.add(CodeMissing, "", "issued", "the time of release is missing or impossible", "write it as 2026-02-01T09:00:00Z")
+	}
+	if d.Previous != "" && !digestForm.MatchString(d.Previous) {
+		c.add(CodeValue, "", "previous", fmt.Sprintf("%q is not a SHA-256 digest", cut(d.Previous)), "write the 64 small hexadecimal digits that sha256sum prints of the release before")
 	}
 	if len(d.Parties) == 0 {
 		c.add(CodeMissing, "", "parties", "no Party is listed", "list at least one")
@@ -105,6 +110,7 @@ func (c *checker) party(p *Party, place string) {
 	if p.PreservationRenewals < 0 || p.PreservationRenewals > 100 {
 		c.add(CodeValue, entry, "preservation_renewals", "out of range", "write at most 100, or leave it out")
 	}
+	c.provenance(entry, reflect.TypeFor[Party](), p.Provenance)
 	c.atMost(maxUnits, entry, "contact_points", len(p.ContactPoints))
 	for j := range p.ContactPoints {
 		p.ContactPoints[j].Party = p.Code
@@ -133,7 +139,7 @@ func (c *checker) contactPoint(cp *ContactPoint, place string) {
 	switch cp.Role {
 	case Police, Prosecutor, Ministry, Mixed:
 	default:
-		c.add(CodeValue, entry, "role", fmt.Sprintf("unknown role %q", cut(string(cp.Role))), "write police, prosecutor, ministry or mixed")
+		c.add(CodeUnknown, entry, "role", fmt.Sprintf("unknown role %q", cut(string(cp.Role))), "write police, prosecutor, ministry or mixed")
 	}
 	if cp.Institution == "" {
 		c.add(CodeMissing, entry, "institution", "it is missing", "name the institution")
@@ -149,10 +155,12 @@ func (c *checker) contactPoint(cp *ContactPoint, place string) {
 	c.atMost(maxItems, entry, "competences", len(cp.Competences))
 	for i, k := range cp.Competences {
 		if _, err := request.ParseKind(string(k)); err != nil {
-			c.add(CodeValue, entry, fmt.Sprintf("competences[%d]", i), fmt.Sprintf("unknown kind %q", cut(string(k))), "use a kind such as PRESERVATION; see docs/directory.md")
+			c.add(CodeUnknown, entry, fmt.Sprintf("competences[%d]", i), fmt.Sprintf("unknown kind %q", cut(string(k))), "use a kind such as PRESERVATION; see docs/directory.md")
 		}
 	}
 	c.certificates(entry, cp)
+	c.vouchers(entry, cp)
+	c.provenance(entry, reflect.TypeFor[ContactPoint](), cp.Provenance)
 }
 
 func (c *checker) phones(entry string, phones []Phone) {
@@ -160,13 +168,14 @@ func (c *checker) phones(entry string, phones []Phone) {
 	for i, p := range phones {
 		field := fmt.Sprintf("phones[%d]", i)
 		if !phoneForm.MatchString(p.Number) {
-			c.add(CodeValue, entry, field+".number", fmt.Sprintf("%q is not an international number", cut(p.Number)), "write it as +999 1 555 0100")
+			c.add(CodePhone, entry, field+".number", fmt.Sprintf("%q is not an international number", cut(p.Number)), "write it as +999 1 555 0100")
 		}
 		switch p.Use {
 		case "office", "out-of-hours", "mobile", "fax":
 		default:
-			c.add(CodeValue, entry, field+".use", fmt.Sprintf("unknown use %q", cut(p.Use)), "write office, out-of-hours, mobile or fax")
+			c.add(CodeUnknown, entry, field+".use", fmt.Sprintf("unknown use %q", cut(p.Use)), "write office, out-of-hours, mobile or fax")
 		}
+		c.text(entry, field+".written", p.Written, false)
 	}
 }
 
@@ -178,7 +187,7 @@ func (c *checker) addresses(entry string, cp *ContactPoint) {
 	for i, a := range cp.Addresses {
 		field := fmt.Sprintf("addresses[%d]", i)
 		if fault := checkAddress(a); fault != "" {
-			c.add(CodeValue, entry, field, fmt.Sprintf("%q %s", cut(a), fault), "write a plain address such as cyber@police.example")
+			c.add(CodeAddress, entry, field, fmt.Sprintf("%q %s", cut(a), fault), "write a plain address such as cyber@police.example")
 			continue
 		}
 		switch other, taken := c.address[foldAddress(a)]; {
@@ -196,7 +205,7 @@ func (c *checker) languages(entry, field string, list []string) {
 	c.atMost(maxItems, entry, field, len(list))
 	for i, l := range list {
 		if !languageForm.MatchString(l) {
-			c.add(CodeValue, entry, fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q is not a language", cut(l)), "write a code such as en or fr")
+			c.add(CodeUnknown, entry, fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q is not a language", cut(l)), "write a code such as en or fr")
 		}
 	}
 }
@@ -204,7 +213,7 @@ func (c *checker) languages(entry, field string, list []string) {
 func (c *checker) hours(entry string, cp *ContactPoint) {
 	if cp.Zone != "" {
 		if _, err := time.LoadLocation(cp.Zone); err != nil || cp.Zone == "Local" || len(cp.Zone) > 64 {
-			c.add(CodeValue, entry, "zone", fmt.Sprintf("unknown time zone %q", cut(cp.Zone)), "write an IANA name such as Europe/Paris")
+			c.add(CodeZone, entry, "zone", fmt.Sprintf("unknown time zone %q", cut(cp.Zone)), "write an IANA name such as Europe/Paris")
 		}
 	}
 	if cp.Hours == "" || cp.Hours == "24/7" {
@@ -215,7 +224,7 @@ func (c *checker) hours(entry string, cp *ContactPoint) {
 	}
 	for span := range strings.SplitSeq(cp.Hours, "; ") {
 		if m := hoursForm.FindStringSubmatch(span); m == nil || m[5] > "24:00" || m[4] >= m[5] || m[4][3:] > "59" || m[5][3:] > "59" {
-			c.add(CodeValue, entry, "hours", fmt.Sprintf("%q are no office hours", cut(span)), `write "24/7" or "Mo-Fr 08:00-18:00; Sa 09:00-12:00"`)
+			c.add(CodeHours, entry, "hours", fmt.Sprintf("%q are no office hours", cut(span)), `write "24/7" or "Mo-Fr 08:00-18:00; Sa 09:00-12:00"`)
 		}
 	}
 }
@@ -251,9 +260,9 @@ func (c *checker) backup(cp *ContactPoint) {
 	switch {
 	case cp.Backup == "":
 	case cp.Backup == cp.ID:
-		c.add(CodeValue, cp.ID, "backup", "the contact point is its own backup", "name another one or leave it out")
+		c.add(CodeBackup, cp.ID, "backup", "the contact point is its own backup", "name another one or leave it out")
 	case !c.ids[cp.Backup]:
-		c.add(CodeValue, cp.ID, "backup", fmt.Sprintf("%q is not in the Directory", cut(cp.Backup)), "name a listed contact point or leave it out")
+		c.add(CodeBackup, cp.ID, "backup", fmt.Sprintf("%q is not in the Directory", cut(cp.Backup)), "name a listed contact point or leave it out")
 	}
 }
 
@@ -270,6 +279,9 @@ func (c *checker) text(entry, field, s string, lines bool) {
 			c.add(CodeValue, entry, field, fmt.Sprintf("it holds the invisible character U+%04X", r), "remove it")
 			return
 		}
+	}
+	if s != strings.TrimSpace(s) {
+		c.add(CodeValue, entry, field, "it begins or ends with white space", "remove it")
 	}
 	if n > maxText {
 		c.add(CodeValue, entry, field, fmt.Sprintf("it has %d characters, at most %d are allowed", n, maxText), "shorten it")

@@ -14,11 +14,11 @@ import (
 
 // Change is one difference between two Directories.
 type Change struct {
-	Entry string // contact point or Party
-	Field string // "" when the whole entry came or went
-	Old   string // "" when it came
-	New   string // "" when it went
-	Key   bool   // it changes which key is trusted for whom: confirm it by a call
+	Entry string `json:"entry"`           // contact point or Party
+	Field string `json:"field,omitempty"` // "" when the whole entry came or went
+	Old   string `json:"old,omitempty"`   // "" when it came
+	New   string `json:"new,omitempty"`   // "" when it went
+	Key   bool   `json:"key,omitempty"`   // it changes which key is trusted for whom: confirm it by a call
 }
 
 // String returns the change as one line, key changes marked with !!.
@@ -59,6 +59,18 @@ func Diff(old, new *Directory) []Change {
 	return all
 }
 
+// DiffDocuments is [Diff] for drafts: documents that may still have faults. A
+// nil old document is an empty one. Both are checked on the way, which fills
+// what is derived.
+func DiffDocuments(old, new *Document) []Change {
+	if old == nil {
+		old = &Document{}
+	}
+	old.prepare()
+	new.prepare()
+	return Diff(build(old), build(new))
+}
+
 // compare reports the fields that differ, or that the whole entry came or went
 // (its fields are then nil).
 func compare(entry string, old, new [][2]string, oldName, newName string) []Change {
@@ -86,6 +98,7 @@ func partyFields(p *Party) [][2]string {
 		{"preservation_max_days", number(p.PreservationMaxDays)},
 		{"preservation_renewals", number(p.PreservationRenewals)},
 		{"formal_confirmation", yesNo(p.FormalConfirmation)},
+		{"provenance", provenanceText(p.Provenance)},
 	}
 }
 
@@ -95,7 +108,11 @@ func fields(cp *ContactPoint) [][2]string {
 	}
 	var phones, kinds []string
 	for _, p := range cp.Phones {
-		phones = append(phones, p.Number+" ("+p.Use+")")
+		text := p.Number + " (" + p.Use + ")"
+		if p.Written != "" {
+			text = strings.TrimSpace(p.Number + " (" + p.Use + ", written " + p.Written + ")")
+		}
+		phones = append(phones, text)
 	}
 	for _, k := range cp.Competences {
 		kinds = append(kinds, string(k))
@@ -113,6 +130,8 @@ func fields(cp *ContactPoint) [][2]string {
 		{"zone", cp.Zone},
 		{"competences", set(kinds)},
 		{"backup", cp.Backup},
+		{"vouchers", voucherText(cp.Vouchers)},
+		{"provenance", provenanceText(cp.Provenance)},
 	}
 }
 

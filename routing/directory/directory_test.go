@@ -46,7 +46,7 @@ func invented(t testing.TB) *Document {
 				ContactPoints: []ContactPoint{
 					{
 						ID: "XA-1", Role: Police, Institution: "National Police of Alphaland", Unit: "Cybercrime Unit",
-						Postal: "1 Alpha Street\nAlphaville", Phones: []Phone{{"+999 1 555 0100", "office"}, {"+999 1 555 0199", "out-of-hours"}},
+						Postal: "1 Alpha Street\nAlphaville", Phones: []Phone{{Number: "+999 1 555 0100", Use: "office"}, {Number: "+999 1 555 0199", Use: "out-of-hours"}},
 						Addresses:   []string{"cyber@police.alphaland.example", "duty@police.alphaland.example"},
 						LanguagesIn: []string{"en", "fr"}, LanguagesOut: []string{"en"}, Hours: "24/7", Zone: "Europe/Paris",
 						Backup: "XA-2", CertificatesArmored: []string{armor(newKey(t, "XA-1", 0))},

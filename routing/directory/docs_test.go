@@ -16,7 +16,7 @@ func TestFormatIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, v := range []any{Document{}, Party{}, ContactPoint{}, Phone{}, Treaty{}} {
+	for _, v := range []any{Document{}, Party{}, ContactPoint{}, Phone{}, Treaty{}, Voucher{}, Provenance{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 				names = append(names, name)
@@ -28,7 +28,7 @@ func TestFormatIsDescribed(t *testing.T) {
 	}
 	names = append(names, string(Police), string(Prosecutor), string(Ministry), string(Mixed),
 		CodeSyntax, CodeUnknownField, CodeRepeated, CodeType, CodeMissing, CodeValue, CodeDuplicate, CodeSharedMail,
-		CodeSharedKey, CodeCertificate)
+		CodeUnknown, CodePhone, CodeAddress, CodeHours, CodeZone, CodeBackup, CodeSharedKey, CodeCertificate)
 	names = append(names, HealthCodes()...)
 	for _, name := range names {
 		if !strings.Contains(string(page), "`"+name+"`") {

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"relais.example/crypto/pgp"
@@ -29,10 +30,11 @@ const MaxDocumentBytes = 64 << 20
 
 // Document is the Directory as it stands in the JSON file.
 type Document struct {
-	Format  int       `json:"format"`  // always [Format]
-	Version uint64    `json:"version"` // grows with every release, starting at 1
-	Issued  time.Time `json:"issued"`  // when the authority released this version
-	Parties []Party   `json:"parties,omitempty"`
+	Format   int       `json:"format"`             // always [Format]
+	Version  uint64    `json:"version"`            // grows with every release, starting at 1
+	Issued   time.Time `json:"issued"`             // when the authority released this version
+	Previous string    `json:"previous,omitempty"` // SHA-256 of the release before, in hex digits; "" for the first
+	Parties  []Party   `json:"parties,omitempty"`
 }
 
 // Party is a State of the Convention.
@@ -46,6 +48,8 @@ type Party struct {
 	PreservationRenewals int               `json:"preservation_renewals,omitempty"` // how often it may be renewed (CONV 16.2)
 	FormalConfirmation   bool              `json:"formal_confirmation,omitempty"`   // wants formal confirmation after an e-mail (CONV 25.3)
 	ContactPoints        []ContactPoint    `json:"contact_points,omitempty"`
+
+	Provenance map[string]Provenance `json:"provenance,omitempty"` // by field; see [ProvenanceFields]
 }
 
 // ContactPoint is an institution of a Party that is reachable day and night
@@ -65,6 +69,9 @@ type ContactPoint struct {
 	Competences         []request.Kind `json:"competences,omitempty"` // empty: every kind
 	Backup              string         `json:"backup,omitempty"`      // contact point to turn to when this one is silent
 	CertificatesArmored []string       `json:"certificates,omitempty"`
+	Vouchers            []Voucher      `json:"vouchers,omitempty"` // why the certificates are trusted
+
+	Provenance map[string]Provenance `json:"provenance,omitempty"` // by field; see [ProvenanceFields]
 
 	Party string `json:"-"` // code of the Party, filled on load
 
@@ -84,8 +91,19 @@ const (
 
 // Phone is a telephone line of a contact point.
 type Phone struct {
-	Number string `json:"number"` // international form, "+999 1 555 0100"
-	Use    string `json:"use"`    // office, out-of-hours, mobile or fax
+	Number  string `json:"number"`            // international form, "+999 1 555 0100"
+	Use     string `json:"use"`               // office, out-of-hours, mobile or fax
+	Written string `json:"written,omitempty"` // as the contact point wrote it, when that is another form
+}
+
+// E164 returns the number as a machine dials it, "+99915550100", without an
+// extension (ITU-T E.164); "" when it is not known in the international form.
+func (p Phone) E164() string {
+	if !phoneForm.MatchString(p.Number) {
+		return ""
+	}
+	number, _, _ := strings.Cut(p.Number, " ext ")
+	return strings.NewReplacer(" ", "", ".", "", "-", "").Replace(number)
 }
 
 // Parse reads the JSON document and checks all of it. Unknown, repeated and
@@ -101,6 +119,21 @@ func Parse(doc []byte) (*Document, error) {
 	}
 	return d, nil
 }
+
+// ReadDraft reads a JSON document that may still have faults of content: they
+// come back as findings. Only what has not the shape of a Directory at all is
+// an error, an [*InvalidError].
+func ReadDraft(doc []byte) (*Document, []Problem, error) {
+	d, err := decode(doc)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, d.prepare(), nil
+}
+
+// Check returns every fault of the document, as [Parse] does. Whether keys are
+// still valid depends on the time: see [Directory.Warnings].
+func (d *Document) Check() []Problem { return d.prepare() }
 
 // Encode returns the document as indented JSON: the bytes that get signed.
 // The same document always gives the same bytes.

@@ -8,11 +8,11 @@ import (
 // Problem is one finding in a Directory: which entry and field, what is wrong,
 // and what to do about it.
 type Problem struct {
-	Code   string // stable, such as "duplicate-address"
-	Entry  string // contact point or Party; "" when it concerns the document
-	Field  string
-	Fault  string
-	Remedy string
+	Code   string `json:"code"`            // stable, such as "shared-address"
+	Entry  string `json:"entry,omitempty"` // contact point or Party; "" when it concerns the document
+	Field  string `json:"field,omitempty"`
+	Fault  string `json:"fault"`
+	Remedy string `json:"remedy"`
 }
 
 // String returns the finding as one line:
@@ -39,6 +39,12 @@ const (
 	CodeType         = "wrong-type"         // text where a number belongs, and the like
 	CodeMissing      = "missing"            // a required field is empty
 	CodeValue        = "bad-value"          // not in the form or set that the field allows
+	CodeUnknown      = "unknown-code"       // a role, kind, language or use of a telephone that does not exist
+	CodePhone        = "bad-phone"          // a telephone number that is not in the international form
+	CodeAddress      = "bad-address"        // an e-mail address that is not plain
+	CodeHours        = "impossible-hours"   // office hours that end before they begin, and the like
+	CodeZone         = "unknown-zone"       // a time zone that IANA does not list
+	CodeBackup       = "unknown-backup"     // a backup that is not listed, or the contact point itself
 	CodeDuplicate    = "duplicate"          // the same thing listed twice
 	CodeSharedMail   = "shared-address"     // one address, two contact points
 	CodeSharedKey    = "shared-certificate" // one certificate, two contact points

@@ -88,7 +88,7 @@ func TestSearchFindsEveryEntry(t *testing.T) {
 				id := fmt.Sprintf("%s-%d", code, i+1)
 				p.ContactPoints = append(p.ContactPoints, ContactPoint{
 					ID: id, Role: rapid.SampledFrom([]Role{Police, Prosecutor, Ministry, Mixed}).Draw(t, "role"),
-					Institution: "Institution " + rapid.StringMatching(`[A-Za-zéèüøß' -]{0,20}`).Draw(t, "institution"),
+					Institution: strings.TrimSpace("Institution " + rapid.StringMatching(`[A-Za-zéèüøß' -]{0,20}`).Draw(t, "institution")),
 					Addresses:   []string{strings.ToLower(id) + "@" + rapid.StringMatching(`[a-z]{1,8}`).Draw(t, "domain") + ".example"},
 				})
 			}
@@ -146,7 +146,7 @@ func crowd(n int) *Document {
 			p.ContactPoints = append(p.ContactPoints, ContactPoint{
 				ID: id, Role: roles[j%4], Institution: fmt.Sprintf("Office %d of Cybercrime", j), Unit: "24/7 Contact Point",
 				Postal: fmt.Sprintf("%d Main Street\nCapital City %d", j, j), Addresses: []string{fmt.Sprintf("cyber@unit%d.%s.example", j, strings.ToLower(code))},
-				Phones: []Phone{{fmt.Sprintf("+999 1 555 %06d", j), "office"}}, Hours: "24/7", LanguagesIn: []string{"en", "fr"},
+				Phones: []Phone{{Number: fmt.Sprintf("+999 1 555 %06d", j), Use: "office"}}, Hours: "24/7", LanguagesIn: []string{"en", "fr"},
 				Competences: []request.Kind{request.Preservation, request.EmergencyDisclosure},
 			})
 		}

@@ -25,6 +25,9 @@ var (
 	// ErrConflict is wrapped when other content is offered under the installed
 	// version number.
 	ErrConflict = errors.New("same version number as the installed one, but other content")
+	// ErrChain is wrapped when a version does not follow the installed one: the
+	// digest of the release before that it carries is another one's, or gone.
+	ErrChain = errors.New("does not follow the installed version")
 )
 
 // Store keeps the Directory in force, in memory and on disk. It never goes back
@@ -209,6 +212,9 @@ func (s *Store) install(p pair, at time.Time) (bool, error) {
 	case d.Version() == installed && s.current.Load() != nil:
 		return false, nil
 	}
+	if err := s.follows(d, installed, digest); err != nil {
+		return false, err
+	}
 	if err := s.writeVersion(d.Version(), p); err != nil {
 		return false, fmt.Errorf("installing directory version %d: %w; the old version stays in force", d.Version(), err)
 	}
@@ -216,6 +222,20 @@ func (s *Store) install(p pair, at time.Time) (bool, error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// follows checks the chain of releases: a version carries the digest of the one
+// before. It can be compared when that one is installed, and it may not be left
+// out once a release has carried one.
+func (s *Store) follows(d *Directory, installed uint64, digest [sha256.Size]byte) error {
+	previous := d.doc.Previous
+	switch current := s.current.Load(); {
+	case previous == "" && current != nil && current.doc.Previous != "" && d.Version() > installed:
+		return fmt.Errorf("directory: version %d %w, %d: it carries no digest of the release before; ask the authority whether it is theirs", d.Version(), ErrChain, installed)
+	case previous != "" && installed > 0 && d.Version() == installed+1 && previous != hex.EncodeToString(digest[:]):
+		return fmt.Errorf("directory: version %d %w, %d: it was made after another version %d; tell the authority, two documents may not share a number", d.Version(), ErrChain, installed, installed)
+	}
+	return nil
 }
 
 // finish puts a version whose folder is durable in force.
