@@ -1,6 +1,6 @@
 // Package configs holds the configuration files that ship inside the program:
-// the clocks and the vocabulary of the classifier. An installation may replace
-// them by files of its own.
+// the clocks, the vocabulary of the classifier, and the words by which lists of
+// contact points are read. An installation may replace them by files of its own.
 package configs
 
 import "embed"
@@ -14,3 +14,10 @@ var Clocks embed.FS
 //
 //go:embed vocabulary/*.yaml
 var Vocabulary embed.FS
+
+// Directory holds directory/columns.yaml, countries.yaml and languages.yaml,
+// read by routing/directory/interchange, and the published JSON Schema of the
+// Directory, schema.json.
+//
+//go:embed directory/*.yaml directory/schema.json
+var Directory embed.FS

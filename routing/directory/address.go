@@ -107,3 +107,7 @@ func asciiDomain(addr string) string {
 	}
 	return addr[:at+1] + domain
 }
+
+// AddressFault says what the Directory would refuse an e-mail address for; ""
+// when it takes the address.
+func AddressFault(addr string) string { return checkAddress(addr) }

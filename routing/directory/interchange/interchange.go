@@ -1,0 +1,188 @@
+// Package interchange reads lists of contact points as they are sent round
+// (.docx, .doc, .xlsx, CSV, vCard, JSON) into a draft of the Directory, and
+// writes the Directory in the forms that people and other programs use.
+//
+// Nothing is invented: a cell that is not understood is left out and reported
+// with its place; what is guessed is reported too. Files are hostile until read:
+// every size, depth and count is bounded, macros and entities are refused, and
+// nothing outside a file is ever fetched.
+package interchange
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"relais.example/routing/directory"
+)
+
+// Options say what an import starts from.
+type Options struct {
+	Current    *directory.Document // the version in force; nil: start empty. It is not changed
+	Vocabulary *Vocabulary         // required; see [DefaultVocabulary]
+	Parties    map[string]string   // names of Parties to their codes, beside those known
+	Source     string              // written as provenance of what changes; "" writes none
+	Issued     time.Time           // of the draft
+	Replace    bool                // contact points that no file names leave the draft
+}
+
+// Result is a draft and how it came about.
+type Result struct {
+	Draft    *directory.Document
+	Tables   []Table             // what was read, in order
+	Findings []Finding           // what was guessed, left out or doubtful
+	Problems []directory.Problem // faults that the draft still has: it cannot be signed with them
+	Changes  []directory.Change  // from the current version to the draft
+}
+
+// Table is one table, sheet or file, and how it was understood.
+type Table struct {
+	File    string   `json:"file"`
+	Name    string   `json:"name,omitempty"` // "table 2", the name of a sheet
+	Layout  Layout   `json:"layout"`
+	Columns []Column `json:"columns,omitempty"`
+	Entries int      `json:"entries"` // contact points and Parties found
+}
+
+// Layout says how a table is laid out.
+type Layout string
+
+// The closed set of layouts.
+const (
+	Rows       Layout = "rows"       // a heading row, then one row per contact point
+	Labels     Layout = "labels"     // labels in the first column, values in the second
+	Transposed Layout = "transposed" // labels in the first column, one column per contact point
+	Cards      Layout = "cards"      // vCard
+	Document   Layout = "document"   // a Directory as JSON
+	NoLayout   Layout = "not-a-list" // no names of columns were found: left out
+)
+
+// Column is one column, or one label, and the field it was taken for.
+type Column struct {
+	Heading string `json:"heading"`
+	Field   string `json:"field,omitempty"` // "" when left out
+	Guessed bool   `json:"guessed,omitempty"`
+}
+
+// Place says where in a file something stands. Rows and columns count from 1.
+type Place struct {
+	File   string `json:"file"`
+	Table  string `json:"table,omitempty"`
+	Row    int    `json:"row,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// String returns the place as people read it:
+//
+//	contacts.docx: table 2: row 5, column 3
+func (p Place) String() string {
+	s := p.File
+	if p.Table != "" {
+		s += ": " + p.Table
+	}
+	switch {
+	case p.Row > 0 && p.Column > 0:
+		s += fmt.Sprintf(": row %d, column %d", p.Row, p.Column)
+	case p.Row > 0:
+		s += fmt.Sprintf(": row %d", p.Row)
+	}
+	return s
+}
+
+// Finding is something about a file that a person should look at.
+type Finding struct {
+	Code   string `json:"code"` // stable, such as "guessed-role"; see docs/directory.md
+	Place  Place  `json:"place"`
+	Entry  string `json:"entry,omitempty"` // the contact point or Party it ended in
+	Field  string `json:"field,omitempty"`
+	What   string `json:"what"`
+	Advice string `json:"advice"`
+}
+
+// String returns the finding as one line.
+func (f Finding) String() string {
+	entry := ""
+	if f.Entry != "" {
+		entry = f.Entry + ": "
+	}
+	return fmt.Sprintf("%s: %s%s: %s; %s", f.Place, entry, f.Code, f.What, f.Advice)
+}
+
+// Guessed reports whether a value was taken on a guess; else it was left out.
+func (f Finding) Guessed() bool { return strings.HasPrefix(f.Code, "guessed-") }
+
+// The codes of findings. A guessed value is in the draft; anything else is not.
+const (
+	GuessedColumn      = "guessed-column"     // a heading that only partly matches
+	GuessedParty       = "guessed-party"      // the Party was taken from a heading or the row above
+	GuessedRole        = "guessed-role"       // taken from the name of the institution
+	GuessedNumber      = "guessed-identifier" // a new contact point got the next number
+	GuessedEntry       = "guessed-entry"      // matched to a listed contact point by institution
+	GuessedPhone       = "guessed-phone"      // "00" or "(0)" was read as an international prefix
+	GuessedUse         = "guessed-use"        // no word says what the telephone is for: office
+	GuessedDate        = "guessed-date"       // day and month could be the other way round
+	GuessedZone        = "guessed-zone"       // a fixed distance from UTC, without summer time
+	GuessedEncoding    = "guessed-encoding"   // a CSV file that is not UTF-8
+	GuessedNames       = "guessed-names"      // the names of a Party were taken from ISO 3166
+	GuessedKind        = "guessed-kind"       // a kind of request taken from words
+	GuessedCode        = "guessed-code"       // a code that ISO does not list
+	LeftOutColumn      = "left-out-column"    // names, remarks: not part of the Directory
+	UnknownColumn      = "unknown-column"     // a heading that means nothing here
+	SecondColumn       = "second-column"      // two columns for a field that holds one value
+	UnknownParty       = "unknown-country"    // no Party can be told: the row was left out
+	UnknownLanguage    = "unknown-language"
+	UnknownKind        = "unknown-kind"
+	UnknownRole        = "unknown-role"
+	UnknownZone        = "unknown-zone"
+	UnknownHours       = "unknown-hours"
+	UnknownYesNo       = "unknown-answer" // neither yes nor no
+	UnknownReservation = "unknown-reservation"
+	DoubtfulPhone      = "doubtful-phone" // kept as written, without an international number
+	DoubtfulAddress    = "doubtful-address"
+	DoubtfulDate       = "doubtful-date"
+	DoubtfulNumber     = "doubtful-number"
+	DoubtfulID         = "doubtful-identifier"
+	DoubtfulText       = "doubtful-text" // invisible characters, too long
+	DoubtfulRecord     = "doubtful-record"
+	FingerprintOnly    = "fingerprint-only" // a fingerprint where the certificate is needed
+	UnreadableKey      = "unreadable-certificate"
+	CellFormula        = "formula"            // its value is computed: left out
+	CellHidden         = "hidden"             // hidden text, rows or sheets: left out
+	CellDeleted        = "tracked-change"     // text under change tracking
+	NotAList           = "not-a-list"         // a table without names of columns
+	TwoEntries         = "duplicate-entry"    // the same contact point twice in one file
+	Conflict           = "conflict"           // two files say different things: the first counts
+	NotNamed           = "not-named"          // a listed contact point that no file names
+	ExternalReference  = "external-reference" // a file points outside: not followed
+	Embedded           = "embedded-object"    // another file inside: not read
+	IgnoredProperty    = "ignored-property"   // a vCard property without a field
+	TooMany            = "too-many-findings"  // the list was cut
+)
+
+// maxFindings bounds the report of a hostile file.
+const maxFindings = 5000
+
+// log collects findings.
+type log struct{ list []Finding }
+
+func (l *log) add(code string, at Place, entry, field, what, advice string) {
+	switch {
+	case len(l.list) < maxFindings-1:
+		l.list = append(l.list, Finding{code, at, entry, field, what, advice})
+	case len(l.list) == maxFindings-1:
+		l.list = append(l.list, Finding{TooMany, at, "", "", fmt.Sprintf("more than %d findings", maxFindings), "mend these first and import again"})
+	}
+}
+
+// quote shows a value of a file in a finding, cut and on one line.
+func quote(s string) string {
+	const most = 60
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			s = s[:i] + "…"
+			break
+		}
+	}
+	return fmt.Sprintf("%q", s)
+}
