@@ -49,6 +49,7 @@ func countries() string {
 
 func languages() string {
 	var b strings.Builder
+	seen := map[string]bool{} // CLDR names some codes alike
 	b.WriteString("# ISO 639-1 codes with the names of the languages in English, in French and in themselves. Written by names.go: do not edit.\n")
 	for a := 'a'; a <= 'z'; a++ {
 		for z := 'a'; z <= 'z'; z++ {
@@ -58,9 +59,10 @@ func languages() string {
 				continue
 			}
 			en := display.English.Languages().Name(t)
-			if en == "" || en == code || strings.HasPrefix(en, "Unknown") {
+			if en == "" || en == code || strings.HasPrefix(en, "Unknown") || seen[en] {
 				continue
 			}
+			seen[en] = true
 			write(&b, code, en, display.French.Languages().Name(t), display.Self.Name(t))
 		}
 	}

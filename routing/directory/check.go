@@ -275,7 +275,7 @@ func (c *checker) text(entry, field, s string, lines bool) {
 		if r == '\n' && lines {
 			continue
 		}
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Noncharacter_Code_Point) || r == '\u2028' || r == '\u2029' {
 			c.add(CodeValue, entry, field, fmt.Sprintf("it holds the invisible character U+%04X", r), "remove it")
 			return
 		}

@@ -99,7 +99,7 @@ func lines(text string) (clean string, removed bool) {
 			return r
 		case r == '\t':
 			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
+		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Noncharacter_Code_Point) || r == '\u2028' || r == '\u2029':
 			removed = true
 			return -1
 		}

@@ -168,7 +168,8 @@ func cardRecord(file string, card []property, l *log) record {
 			r.place = at
 		}
 		add := func(field, text string) {
-			if !own[field] && strings.TrimSpace(text) != "" {
+			said := own[field] || own[fieldPhones] && strings.HasPrefix(field, fieldPhoneUsePrefix) || own[fieldLanguagesIn] && field == fieldLanguages || own[fieldLanguagesOut] && field == fieldLanguages
+			if !said && strings.TrimSpace(text) != "" {
 				r.add(field, value{text: strings.TrimSpace(text), literal: true, place: at})
 			}
 		}
