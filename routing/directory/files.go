@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -177,4 +179,20 @@ func WriteSignature(path string, signature []byte) error {
 		return fmt.Errorf("writing directory signature: %w; check that the folder can be written", err)
 	}
 	return nil
+}
+
+// ReplaceFile writes a file durably under its name, for its owner only: it
+// appears whole or not at all, and survives a crash once ReplaceFile returned.
+func ReplaceFile(path string, content []byte) error {
+	if err := replaceFile(path, content); err != nil {
+		return fmt.Errorf("writing %s: %w; check that the folder can be written", path, err)
+	}
+	return nil
+}
+
+// Digest returns the SHA-256 of a release's file in hex digits, as the next
+// release carries it.
+func Digest(doc []byte) string {
+	sum := sha256.Sum256(doc)
+	return hex.EncodeToString(sum[:])
 }
