@@ -21,28 +21,44 @@ import (
 func newDirectoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "directory",
-		Short: "sign, verify, show, search, compare and look after the Directory of contact points",
+		Short: "import, release, verify, show, search, compare, export and look after the Directory of contact points",
 		Long: `The Directory is a JSON document signed by the Directory authority; see
 docs/directory.md for its format. show and search read the Directory that the
 configuration names, or the one given with --file, and check its signature
 before anything of it is shown.`,
 	}
-	cmd.AddCommand(directorySign(), directoryVerify(), directoryShow(), directorySearch(), directoryDiff(), directorySend(), directoryStatus(),
-		directoryHealth(), directoryPending())
+	cmd.AddCommand(
+		directoryImport(), directoryDraft(), directoryConfirm(), directoryReview(), directorySign(), directoryPublish(), directoryReleases(),
+		directoryVerify(), directoryShow(), directorySearch(), directoryDiff(), directoryExport(), directorySend(), directoryStatus(),
+		directoryHealth(), directoryPending(),
+	)
 	return cmd
 }
 
 func directorySign() *cobra.Command {
 	var keyFile, passphraseFile string
-	var allowExpired bool
+	var allowExpired, unreviewed bool
+	var w work
 	cmd := &cobra.Command{
-		Use:   "sign FILE --key KEYFILE",
-		Short: "check a document and sign it with the authority's key",
-		Long: `Checks every entry of the document and, when there is no fault, writes the
-authority's signature beside it as FILE.asc. All faults are listed at once.`,
-		Example: `  relais directory sign directory.json --key authority-private.asc --passphrase-file passphrase`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "sign --key KEYFILE --by NAME",
+		Short: "sign the reviewed version with the authority's key",
+		Long: `Signs the version of the working folder that two people drafted and reviewed. It
+refuses one that changed since, that has open errors, or that changes keys
+without confirmation. All faults are listed at once.
+
+With a FILE and --without-review it checks and signs that file alone, for trials
+and for an authority that keeps the rule of two by other means; the signature
+lies beside it as FILE.asc.`,
+		Example: `  relais directory sign --by "A. Author" --key authority-private.asc --passphrase-file passphrase
+  relais directory sign directory.json --without-review --key authority-private.asc`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return signWork(cmd.OutOrStdout(), cmd.ErrOrStderr(), w, keyFile, passphraseFile, allowExpired)
+			}
+			if !unreviewed {
+				return errUnreviewed
+			}
 			key, err := readAuthorityKey(keyFile, passphraseFile)
 			if err != nil {
 				return err
@@ -69,6 +85,8 @@ authority's signature beside it as FILE.asc. All faults are listed at once.`,
 			return nil
 		},
 	}
+	w.flags(cmd)
+	cmd.Flags().BoolVar(&unreviewed, "without-review", false, "sign a single file that nobody reviewed")
 	cmd.Flags().StringVar(&keyFile, "key", "", "file with the authority's private OpenPGP key")
 	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "file with the passphrase of the key; not needed for an unprotected one")
 	cmd.Flags().BoolVar(&allowExpired, "allow-expired", false, "sign although certificates of contact points have expired")
