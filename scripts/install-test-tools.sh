@@ -9,7 +9,7 @@ needed=(
 	gpg:gnupg gpg-agent:gpg-agent gpgconf:gpgconf
 	swaks:swaks curl:curl python3:python3 openssl:openssl
 	promtool:prometheus gcc:gcc systemd-analyze:systemd
-	sq:sq rnp:rnp rnpkeys:rnp
+	sq:sq rnp:rnp rnpkeys:rnp antiword:antiword
 )
 packages=()
 for pair in "${needed[@]}"; do

@@ -151,10 +151,26 @@ func (a *assembler) nameParty(p *partyDraft, named value, at Place) {
 		a.log.add(GuessedNames, at, p.Code, "names", "the names were taken from ISO 3166: "+p.Names["en"]+", "+p.Names["fr"], "check them")
 		return
 	}
+	if mapped := a.mappedName(p.Code); mapped != "" {
+		p.Names["en"] = mapped
+		a.log.add(GuessedNames, at, p.Code, "names", "the English name was taken from the map of Parties: "+quote(mapped), "check it and add the French one")
+		return
+	}
 	if named.text != "" && !codeForm.MatchString(named.text) {
 		p.Names["en"], _ = oneLine(named.text)
 		a.log.add(GuessedNames, at, p.Code, "names", "the English name was taken from "+quote(named.text), "check it and add the French one")
 	}
+}
+
+// mappedName returns the shortest name that the map of Parties gives a code.
+func (a *assembler) mappedName(code string) string {
+	best := ""
+	for _, name := range slices.Sorted(maps.Keys(a.o.Parties)) {
+		if a.o.Parties[name] == code && (best == "" || len(name) < len(best)) {
+			best = name
+		}
+	}
+	return best
 }
 
 // point finds or makes the contact point of a record.

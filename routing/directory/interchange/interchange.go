@@ -156,6 +156,7 @@ const (
 	ExternalReference  = "external-reference" // a file points outside: not followed
 	Embedded           = "embedded-object"    // another file inside: not read
 	IgnoredProperty    = "ignored-property"   // a vCard property without a field
+	LossyConversion    = "lossy-conversion"   // a .doc was read by a program that may lose tables
 	TooMany            = "too-many-findings"  // the list was cut
 )
 

@@ -52,18 +52,17 @@ func (g *grid) empty() bool {
 	return true
 }
 
-// headingRow finds the row with most names of columns, and how many it has.
+// headingRow finds the row with most names of columns, and how many different
+// ones it has.
 func (r *reader) headingRow(g *grid) (row, score int) {
 	for i := range min(len(g.rows), maxHeading) {
-		n, filled := 0, 0
-		for _, c := range g.rows[i] {
-			if strings.TrimSpace(c.text) == "" {
-				continue
+		if n := r.headings(func(yield func(cell) bool) {
+			for _, c := range g.rows[i] {
+				if !yield(c) {
+					return
+				}
 			}
-			filled++
-			n += r.isHeading(c.text)
-		}
-		if n > score && n*2 >= filled {
+		}); n > score {
 			row, score = i, n
 		}
 	}
@@ -73,30 +72,46 @@ func (r *reader) headingRow(g *grid) (row, score int) {
 // labelColumn finds which of the first two columns holds most labels.
 func (r *reader) labelColumn(g *grid) (column, score int) {
 	for j := range min(g.width(), 2) {
-		n, filled := 0, 0
-		for i := range g.rows {
-			c := g.at(i, j)
-			if strings.TrimSpace(c.text) == "" || c.above {
-				continue
+		if n := r.headings(func(yield func(cell) bool) {
+			for i := range g.rows {
+				if c := g.at(i, j); !c.above && !yield(c) {
+					return
+				}
 			}
-			filled++
-			n += r.isHeading(c.text)
-		}
-		if n > score && n*2 >= filled {
+		}); n > score {
 			column, score = j, n
 		}
 	}
 	return column, score
 }
 
-func (r *reader) isHeading(s string) int {
-	if len(s) > 120 {
+// headings counts the different fields that cells name, or 0 when most cells
+// name none.
+func (r *reader) headings(cells func(yield func(cell) bool)) int {
+	matched, filled := 0, 0
+	fields := map[string]bool{}
+	for c := range cells {
+		text := strings.TrimSpace(c.text)
+		if text == "" {
+			continue
+		}
+		filled++
+		if len(text) > 120 {
+			continue
+		}
+		field, _, leftOut := r.v.column(text)
+		if leftOut {
+			field = fold(text)
+		}
+		if field != "" {
+			matched++
+			fields[field] = true
+		}
+	}
+	if matched*2 < filled {
 		return 0
 	}
-	if field, _, leftOut := r.v.column(s); field != "" || leftOut {
-		return 1
-	}
-	return 0
+	return len(fields)
 }
 
 // heading takes one name of a column, reports doubts, and returns its field.

@@ -47,6 +47,7 @@ func readDoc(ctx context.Context, file string, data []byte, l *log) ([]*grid, er
 		}
 	}
 	if program, err := exec.LookPath("antiword"); err == nil {
+		l.add(LossyConversion, at, "", "", "antiword read it, which loses some tables with merged cells", "compare the numbers of entries with the list, or install LibreOffice")
 		return byAntiword(ctx, program, source, file)
 	}
 	return nil, refuse(RefusedConverter, at, "a .doc is read with the help of LibreOffice or antiword, and neither is installed",
@@ -99,39 +100,50 @@ func readDocBook(file string, data []byte) ([]*grid, error) {
 	x := newXML(data, Place{File: file})
 	var grids []*grid
 	var g *grid
-	caption := ""
-	err := x.each(func(e xml.StartElement) error {
-		switch e.Name.Local {
-		case "informaltable", "table":
-			g = &grid{file: file, name: fmt.Sprintf("table %d", len(grids)+1), caption: caption}
-			grids = append(grids, g)
-		case "row":
-			if g != nil {
-				g.rows = append(g.rows, nil)
-			}
-		case "entry":
-			text, err := x.text()
-			if err != nil {
-				return err
-			}
-			if g == nil || len(g.rows) == 0 {
-				return nil
-			}
-			last := len(g.rows) - 1
-			if last >= maxRows || len(g.rows[last]) >= maxColumns {
-				return refuse(RefusedTooLarge, x.here(), "a table is too large", "split it")
-			}
-			g.rows[last] = append(g.rows[last], cell{text: tidyLines(text)})
-		case "para", "title":
-			text, err := x.text()
-			if text = strings.TrimSpace(text); text != "" {
-				caption = strings.Join(strings.Fields(text), " ")
-			}
-			return err
+	var before strings.Builder // text outside tables since the last one
+	for {
+		tok, err := x.next()
+		if errors.Is(err, io.EOF) {
+			return grids, nil
 		}
-		return nil
-	})
-	return grids, err
+		if err != nil {
+			return nil, err
+		}
+		switch e := tok.(type) {
+		case xml.CharData:
+			if before.Len() < maxCellBytes {
+				before.Write(e)
+			}
+			continue
+		case xml.StartElement:
+			switch e.Name.Local {
+			case "informaltable", "table":
+				g = &grid{file: file, name: fmt.Sprintf("table %d", len(grids)+1)}
+				if list := strings.Split(tidyLines(before.String()), "\n"); len(list) > 0 {
+					g.caption = list[len(list)-1]
+				}
+				before.Reset()
+				grids = append(grids, g)
+			case "row":
+				if g != nil && len(g.rows) < maxRows {
+					g.rows = append(g.rows, nil)
+				}
+			case "entry":
+				text, err := x.text()
+				if err != nil {
+					return nil, err
+				}
+				if g == nil || len(g.rows) == 0 {
+					continue
+				}
+				last := len(g.rows) - 1
+				if len(g.rows[last]) >= maxColumns {
+					return nil, refuse(RefusedTooLarge, x.here(), "a table is too wide", "split it")
+				}
+				g.rows[last] = append(g.rows[last], cell{text: tidyLines(text)})
+			}
+		}
+	}
 }
 
 // tidyLines trims each line of a text and drops empty ones.

@@ -164,10 +164,27 @@ func (v *Vocabulary) column(heading string) (field string, guessed, leftOut bool
 			return "", false, true
 		}
 	}
+	if f := v.bilingual(heading); f != "" {
+		return f, false, false
+	}
 	if f := v.columns.inside(fold(heading)); f != "" {
 		return f, true, false
 	}
 	return "", false, false
+}
+
+// bilingual reads a heading in two languages, such as "Country / Pays": all
+// parts must mean the same.
+func (v *Vocabulary) bilingual(heading string) string {
+	found := ""
+	for _, part := range strings.FieldsFunc(heading, func(r rune) bool { return strings.ContainsRune("/|\n()", r) }) {
+		f := v.columns[fold(part)]
+		if f == "" || found != "" && f != found {
+			return ""
+		}
+		found = f
+	}
+	return found
 }
 
 // inside returns the meaning of the longest synonym that stands in a text of at
