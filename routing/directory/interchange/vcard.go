@@ -27,7 +27,7 @@ func readVCards(file string, data []byte, l *log) ([]record, error) {
 	}
 	var records []record
 	var card []property
-	inside := false
+	inside, begun := false, 0
 	for _, p := range unfold(string(data)) {
 		p, err := parseProperty(p)
 		if err != nil {
@@ -35,7 +35,7 @@ func readVCards(file string, data []byte, l *log) ([]record, error) {
 		}
 		switch {
 		case p.name == "BEGIN" && !inside && strings.EqualFold(p.value, "VCARD"):
-			inside, card = true, nil
+			inside, begun, card = true, p.line, nil
 		case p.name == "BEGIN" || !inside:
 			return nil, refuse(RefusedDamaged, Place{File: file, Row: p.line}, "something stands outside a card", "export the card again")
 		case p.name == "END":
@@ -43,7 +43,7 @@ func readVCards(file string, data []byte, l *log) ([]record, error) {
 			if len(records) >= maxRows {
 				return nil, refuse(RefusedTooLarge, Place{File: file, Row: p.line}, fmt.Sprintf("it has more than %d cards", maxRows), "split it")
 			}
-			records = append(records, cardRecord(file, card, l))
+			records = append(records, cardRecord(Place{File: file, Row: begun}, card, l))
 		case p.name == "VERSION" && p.value == "2.1":
 			return nil, refuse(RefusedFormat, Place{File: file, Row: p.line}, "vCard 2.1 is not read", "export it as vCard 3 or 4")
 		default:
@@ -154,8 +154,8 @@ func (p property) components() []string {
 func (p property) text() string { return strings.Join(p.components(), ";") }
 
 // cardRecord takes what a card says of a contact point.
-func cardRecord(file string, card []property, l *log) record {
-	r := record{}
+func cardRecord(begin Place, card []property, l *log) record {
+	r := record{place: begin}
 	own := map[string]bool{}
 	for _, p := range card {
 		if f, ok := strings.CutPrefix(p.name, ownProperty); ok {
@@ -163,10 +163,7 @@ func cardRecord(file string, card []property, l *log) record {
 		}
 	}
 	for _, p := range card {
-		at := Place{File: file, Row: p.line}
-		if r.place.Row == 0 {
-			r.place = at
-		}
+		at := Place{File: begin.File, Row: p.line}
 		add := func(field, text string) {
 			said := own[field] || own[fieldPhones] && strings.HasPrefix(field, fieldPhoneUsePrefix) || own[fieldLanguagesIn] && field == fieldLanguages || own[fieldLanguagesOut] && field == fieldLanguages
 			if !said && strings.TrimSpace(text) != "" {
