@@ -36,8 +36,7 @@ before anything of it is shown.`,
 }
 
 func directorySign() *cobra.Command {
-	var keyFile, passphraseFile string
-	var allowExpired, unreviewed bool
+	var s signing
 	var w work
 	cmd := &cobra.Command{
 		Use:   "sign --key KEYFILE --by NAME",
@@ -48,18 +47,23 @@ without confirmation. All faults are listed at once.
 
 With a FILE and --without-review it checks and signs that file alone, for trials
 and for an authority that keeps the rule of two by other means; the signature
-lies beside it as FILE.asc.`,
+lies beside it as FILE.asc.
+
+The key may stay in GnuPG: sign draft.json in the working folder with it, and
+give the signature with --signature and the certificate with --authority.`,
 		Example: `  relais directory sign --by "A. Author" --key authority-private.asc --passphrase-file passphrase
+  gpg --armor --detach-sign --output draft.asc directory-work/draft.json
+  relais directory sign --by "A. Author" --signature draft.asc --authority authority.asc
   relais directory sign directory.json --without-review --key authority-private.asc`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return signWork(cmd.OutOrStdout(), cmd.ErrOrStderr(), w, keyFile, passphraseFile, allowExpired)
+				return s.work(cmd.OutOrStdout(), cmd.ErrOrStderr(), w)
 			}
-			if !unreviewed {
+			if !s.unreviewed {
 				return errUnreviewed
 			}
-			key, err := readAuthorityKey(keyFile, passphraseFile)
+			key, err := readAuthorityKey(s.keyFile, s.passphraseFile)
 			if err != nil {
 				return err
 			}
@@ -68,7 +72,7 @@ lies beside it as FILE.asc.`,
 				return err
 			}
 			at := time.Now()
-			signature, warnings, err := directory.Sign(doc, key, at, allowExpired)
+			signature, warnings, err := directory.Sign(doc, key, at, s.allowExpired)
 			if err != nil {
 				return fmt.Errorf("%s was not signed; mend it and sign again:\n%w", args[0], err)
 			}
@@ -86,10 +90,12 @@ lies beside it as FILE.asc.`,
 		},
 	}
 	w.flags(cmd)
-	cmd.Flags().BoolVar(&unreviewed, "without-review", false, "sign a single file that nobody reviewed")
-	cmd.Flags().StringVar(&keyFile, "key", "", "file with the authority's private OpenPGP key")
-	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "file with the passphrase of the key; not needed for an unprotected one")
-	cmd.Flags().BoolVar(&allowExpired, "allow-expired", false, "sign although certificates of contact points have expired")
+	cmd.Flags().StringVar(&s.signature, "signature", "", "signature over draft.json that was made elsewhere, instead of --key")
+	cmd.Flags().StringVar(&s.authorityFile, "authority", "", "certificate of the key that made it")
+	cmd.Flags().BoolVar(&s.unreviewed, "without-review", false, "sign a single file that nobody reviewed")
+	cmd.Flags().StringVar(&s.keyFile, "key", "", "file with the authority's private OpenPGP key")
+	cmd.Flags().StringVar(&s.passphraseFile, "passphrase-file", "", "file with the passphrase of the key; not needed for an unprotected one")
+	cmd.Flags().BoolVar(&s.allowExpired, "allow-expired", false, "sign although certificates of contact points have expired")
 	return cmd
 }
 

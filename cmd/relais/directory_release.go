@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relais.example/crypto/pgp"
 	"relais.example/routing/directory"
 	"relais.example/routing/directory/release"
 )
@@ -172,23 +173,47 @@ exactly this document: only it can be signed.`,
 	return cmd
 }
 
-// signWork signs the reviewed version of a working folder.
-func signWork(out, errs io.Writer, w work, keyFile, passphraseFile string, allowExpired bool) error {
-	key, err := readAuthorityKey(keyFile, passphraseFile)
-	if err != nil {
-		return err
-	}
+// signing says by which key a version is signed: one in a file, or one that has
+// signed elsewhere.
+type signing struct {
+	keyFile, passphraseFile  string
+	signature, authorityFile string
+	allowExpired, unreviewed bool
+}
+
+// work signs the reviewed version of a working folder.
+func (s *signing) work(out, errs io.Writer, w work) error {
 	f, err := release.Open(w.dir)
 	if err != nil {
 		return err
 	}
-	warnings, err := f.Sign(w.by, key, allowExpired, time.Now())
+	var warnings []directory.Problem
+	if s.signature != "" {
+		warnings, err = s.attach(f, w.by)
+	} else {
+		var key *pgp.Key
+		if key, err = readAuthorityKey(s.keyFile, s.passphraseFile); err == nil {
+			warnings, err = f.Sign(w.by, key, s.allowExpired, time.Now())
+		}
+	}
 	printDirectoryWarnings(errs, warnings)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "signed: version %d, authority %s\npublish it: relais directory publish --work %s\n", f.State().Version, key.Certificate().Fingerprint(), w.dir)
+	fmt.Fprintf(out, "signed: version %d, authority %s\npublish it: relais directory publish --work %s\n", f.State().Version, f.State().Authority, w.dir)
 	return nil
+}
+
+func (s *signing) attach(f *release.Folder, by string) ([]directory.Problem, error) {
+	cert, err := readAuthority(s.authorityFile)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := readKeyMaterial(s.signature)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signature: %w; name the right file with --signature", err)
+	}
+	return f.Attach(by, signature, cert, s.allowExpired, time.Now())
 }
 
 func directoryPublish() *cobra.Command {

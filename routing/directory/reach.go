@@ -14,6 +14,7 @@ func (d *Directory) WithoutReach() *Directory {
 		for j := range points {
 			cp := &points[j]
 			cp.Phones, cp.Postal, cp.Addresses, cp.CertificatesArmored, cp.certificates = nil, "", nil, nil, nil
+			cp.Vouchers, cp.Provenance = nil, nil
 		}
 		doc.Parties[i].ContactPoints = points
 	}

@@ -118,9 +118,11 @@ func BenchmarkSearch(b *testing.B) {
 		d.Search("warm up", 1) // the index is built at the first search
 		for _, query := range []string{"cybercrime prosecutor Betaland", "c", "police 24", "XA-7"} {
 			b.Run(fmt.Sprintf("entries=%d/query=%s", n, strings.ReplaceAll(query, " ", "+")), func(b *testing.B) {
+				began := cpuTime(b)
 				for b.Loop() {
 					d.Search(query, 20)
 				}
+				b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N)/1e6, "cpu-ms/op")
 			})
 		}
 	}

@@ -22,9 +22,25 @@ var ErrSignature = errors.New("the authority's signature does not hold")
 // left to think about, such as a contact point without certificate, comes back
 // as warnings.
 func Sign(doc []byte, authority *pgp.Key, at time.Time, allowExpired bool) (signature []byte, warnings []Problem, err error) {
+	if warnings, err = Signable(doc, at, allowExpired); err != nil {
+		return nil, warnings, err
+	}
+	signature, err = authority.SignDetached(doc, at)
+	if err != nil {
+		return nil, warnings, fmt.Errorf("signing directory: %w", err)
+	}
+	if err := checkSignature(doc, signature, authority.Certificate(), at); err != nil {
+		return nil, warnings, fmt.Errorf("checking the new signature: %w", err)
+	}
+	return signature, warnings, nil
+}
+
+// Signable checks whether [Sign] would sign the document, for a signature that
+// is made elsewhere.
+func Signable(doc []byte, at time.Time, allowExpired bool) (warnings []Problem, err error) {
 	parsed, err := Parse(doc)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d := build(parsed)
 	var faults []Problem
@@ -39,16 +55,9 @@ func Sign(doc []byte, authority *pgp.Key, at time.Time, allowExpired bool) (sign
 		warnings = append(warnings, f.Problem())
 	}
 	if len(faults) > 0 {
-		return nil, warnings, &InvalidError{faults}
+		return warnings, &InvalidError{faults}
 	}
-	signature, err = authority.SignDetached(doc, at)
-	if err != nil {
-		return nil, warnings, fmt.Errorf("signing directory: %w", err)
-	}
-	if err := checkSignature(doc, signature, authority.Certificate(), at); err != nil {
-		return nil, warnings, fmt.Errorf("checking the new signature: %w", err)
-	}
-	return signature, warnings, nil
+	return warnings, nil
 }
 
 // refusedToSign reports whether a certificate with that finding must not be

@@ -99,48 +99,78 @@ func (f *Folder) Review(by, digest string, at time.Time) error {
 // document that changed since its review, has open errors, or changes keys
 // without confirmation; allowExpired lets expired certificates pass.
 func (f *Folder) Sign(by string, key *pgp.Key, allowExpired bool, at time.Time) (warnings []directory.Problem, err error) {
-	if by, err = person(by); err != nil {
-		return nil, err
+	raw, warnings, err := f.signable(by, allowExpired, at)
+	if err != nil {
+		return warnings, err
+	}
+	signature, err := key.SignDetached(raw, at)
+	if err != nil {
+		return warnings, fmt.Errorf("release: signing: %w", err)
+	}
+	return warnings, f.signed(by, raw, signature, key.Certificate(), at)
+}
+
+// Attach takes a signature over the reviewed document, draft.json, that was
+// made elsewhere, such as by GnuPG with a key on a token. It refuses what
+// [Folder.Sign] refuses.
+func (f *Folder) Attach(by string, signature []byte, authority *pgp.Certificate, allowExpired bool, at time.Time) (warnings []directory.Problem, err error) {
+	raw, warnings, err := f.signable(by, allowExpired, at)
+	if err != nil {
+		return warnings, err
+	}
+	return warnings, f.signed(by, raw, signature, authority, at)
+}
+
+// signable returns the bytes of the reviewed document when nothing speaks
+// against signing them.
+func (f *Folder) signable(by string, allowExpired bool, at time.Time) (raw []byte, warnings []directory.Problem, err error) {
+	if _, err := person(by); err != nil {
+		return nil, nil, err
 	}
 	if f.state.Step != Reviewed {
-		return nil, fmt.Errorf("release: %w: the version in work is %s; it must be reviewed, and no more", ErrStep, f.stepName())
+		return nil, nil, fmt.Errorf("release: %w: the version in work is %s; it must be reviewed, and no more", ErrStep, f.stepName())
 	}
-	doc, raw, problems, err := f.Document()
+	doc, raw, _, err := f.Document()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if directory.Digest(raw) != f.state.Reviewed.Digest || f.state.Reviewed.Digest != f.state.Drafted.Digest {
-		return nil, fmt.Errorf("release: %w: %s was changed since %s reviewed it; draft and review it again", ErrDigest, f.path(draftFile), f.state.Reviewed.By)
+		return nil, nil, fmt.Errorf("release: %w: %s was changed since %s reviewed it; draft and review it again", ErrDigest, f.path(draftFile), f.state.Reviewed.By)
 	}
 	if samePerson(f.state.Drafted.By, f.state.Reviewed.By) {
-		return nil, fmt.Errorf("release: %w: %s both drafted and reviewed it", ErrPeople, f.state.Drafted.By)
-	}
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("release: version %d has %w:\n%w", doc.Version, ErrFaults, &directory.InvalidError{Problems: problems})
+		return nil, nil, fmt.Errorf("release: %w: %s both drafted and reviewed it", ErrPeople, f.state.Drafted.By)
 	}
 	if err := f.follows(doc); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if warnings, err = directory.Signable(raw, at, allowExpired); err != nil {
+		return nil, warnings, fmt.Errorf("release: version %d has %w:\n%w", doc.Version, ErrFaults, err)
 	}
 	changes, err := f.KeyChanges()
 	if err != nil {
-		return nil, err
+		return nil, warnings, err
 	}
-	if err := unconfirmed(changes); err != nil {
-		return nil, err
+	return raw, warnings, unconfirmed(changes)
+}
+
+// signed keeps a signature that verifies.
+func (f *Folder) signed(by string, raw, signature []byte, authority *pgp.Certificate, at time.Time) error {
+	if _, err := directory.Verify(raw, signature, authority, at); err != nil {
+		return err
 	}
-	signature, warnings, err := directory.Sign(raw, key, at, allowExpired)
-	if err != nil {
-		return warnings, fmt.Errorf("release: version %d has %w:\n%w", doc.Version, ErrFaults, err)
-	}
-	if err := directory.ReplaceFile(f.path(authorityFile), key.Certificate().Armor()); err != nil {
-		return warnings, err
+	if err := directory.ReplaceFile(f.path(authorityFile), authority.Armor()); err != nil {
+		return err
 	}
 	if err := directory.ReplaceFile(f.path(draftFile+directory.SignatureSuffix), signature); err != nil {
-		return warnings, err
+		return err
+	}
+	by, err := person(by)
+	if err != nil {
+		return err
 	}
 	next := f.state
-	next.Step, next.Signed, next.Authority = Signed, Act{by, at.UTC(), f.state.Reviewed.Digest}, key.Certificate().Fingerprint()
-	return warnings, f.save(next)
+	next.Step, next.Signed, next.Authority = Signed, Act{by, at.UTC(), f.state.Reviewed.Digest}, authority.Fingerprint()
+	return f.save(next)
 }
 
 // follows checks number and chain against the last published version.
