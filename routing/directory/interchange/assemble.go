@@ -111,7 +111,7 @@ func (a *assembler) party(r *record) *partyDraft {
 	p := a.addParty(directory.Party{Code: code}, nil)
 	if _, own := r.first(fieldNames + "en"); !own {
 		a.nameParty(p, named, r.place)
-	} else if a.v.countries[fold(code)] != code {
+	} else if a.v.names[code] == nil {
 		a.log.add(GuessedCode, r.place, code, fieldParty, "ISO 3166-1 does not list the code "+code, "check it")
 	}
 	return p

@@ -55,7 +55,9 @@ func (v *Vocabulary) with(current *directory.Document, parties map[string]string
 	if current != nil {
 		for _, p := range current.Parties {
 			for _, name := range p.Names {
-				own.countries[fold(name)] = p.Code
+				if folded := fold(name); folded != "" {
+					own.countries[folded] = p.Code
+				}
 			}
 		}
 	}

@@ -348,3 +348,15 @@ func TestTheListOfFindingsIsBounded(t *testing.T) {
 		t.Errorf("%d findings, the last %+v", len(r.Findings), r.Findings[len(r.Findings)-1])
 	}
 }
+
+// Words that are codes of countries too, "is" and "to", name none in a title.
+func TestATitleNamesAPartyOnlyByItsName(t *testing.T) {
+	r := &reader{v: vocabulary(t).with(nil, partyMap40()), log: &log{}}
+	for title, want := range map[string]string{
+		"This list is confidential": "", "What to do in an emergency": "", "Part II: Alphaland": "XA", "Alphaland and Betaland": "", "Alphalande": "XA", "IS": "",
+	} {
+		if got, _ := r.partyIn(title); got != want {
+			t.Errorf("%q names %q, want %q", title, got, want)
+		}
+	}
+}

@@ -110,6 +110,9 @@ func LoadVocabulary(folder fs.FS) (*Vocabulary, error) {
 	v.clock, v.days, v.months = index("around_the_clock", one(f.AroundTheClock)), index("days", f.Days), index("months", f.Months)
 	v.names = countries
 	v.countries, v.languages = index("countries", countries, f.Countries), index("languages", languages, f.Languages)
+	for code := range countries { // "is" and "to" are words before they are countries
+		delete(v.countries, fold(code))
+	}
 	faults = append(faults, v.check(&f)...)
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("reading the words of directory lists:\n%w", errors.Join(faults...))
