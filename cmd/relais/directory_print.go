@@ -136,6 +136,20 @@ func printContactPoint(out io.Writer, d *directory.Directory, cp *directory.Cont
 		if c.CheckSigning(at, pgp.DefaultPolicy()) != nil && c.CheckEncryption(at, pgp.DefaultPolicy()) != nil {
 			w.field("", "not usable now: ask for a new one")
 		}
+		if v, ok := cp.Voucher(c.Fingerprint()); ok {
+			w.field("", fmt.Sprintf("confirmed by %s (%s) on %s", v.By, v.How, v.At.UTC().Format(time.DateOnly)))
+			if at.Before(v.EmergenciesFrom) {
+				w.field("", "not for emergencies before "+v.EmergenciesFrom.UTC().Format("2006-01-02 15:04 UTC"))
+			}
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(cp.Provenance)) {
+		p := cp.Provenance[field]
+		text := p.Source
+		if !p.Verified.IsZero() {
+			text = strings.TrimPrefix(strings.TrimSpace(text+", verified "+p.Verified.String()+" "+p.VerifiedBy), ", ")
+		}
+		w.field("Source of "+field, text)
 	}
 	return w.Flush()
 }

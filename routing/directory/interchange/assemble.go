@@ -31,6 +31,7 @@ type pointDraft struct {
 	directory.ContactPoint
 	old   *directory.ContactPoint // in the current version, nil when new
 	files map[string]bool         // that named it
+	names [2]string               // institution and unit, folded
 	set   map[string]string       // field: what the files said of it so far
 }
 
@@ -60,6 +61,7 @@ func (a *assembler) addParty(p directory.Party, old *directory.Party) *partyDraf
 		if old != nil {
 			point.old = &old.ContactPoints[i]
 		}
+		point.fold()
 		d.points = append(d.points, point)
 	}
 	d.ContactPoints = nil
@@ -198,6 +200,10 @@ func (a *assembler) point(p *partyDraft, r *record) *pointDraft {
 	if cp := a.match(p, r); cp != nil {
 		return cp
 	}
+	if len(p.points) >= maxPoints {
+		a.log.add(DoubtfulID, r.place, p.Code, fieldID, fmt.Sprintf("the Party has %d contact points already: the entry was left out", maxPoints), "check the list")
+		return nil
+	}
 	next := 1
 	for _, cp := range p.points {
 		_, number, _ := strings.Cut(cp.ID, "-")
@@ -216,6 +222,11 @@ func (a *assembler) newPoint(p *partyDraft, id string) *pointDraft {
 	return cp
 }
 
+// maxPoints is how many contact points a Party may have.
+const maxPoints = 999
+
+func (d *pointDraft) fold() { d.names = [2]string{fold(d.Institution), fold(d.Unit)} }
+
 // match finds the listed contact point that a record without identifier speaks
 // of: the one with its address, else the only one with its institution. One
 // that this file named before is another entry.
@@ -233,13 +244,14 @@ func (a *assembler) match(p *partyDraft, r *record) *pointDraft {
 	if !ok {
 		return nil
 	}
-	unit, _ := r.first(fieldUnit)
+	named, _ := r.first(fieldUnit)
+	name, unit := fold(institution.text), fold(named.text)
 	var found *pointDraft
 	for _, cp := range p.points {
-		if cp.files[a.file] || fold(cp.Institution) != fold(institution.text) {
+		if cp.files[a.file] || cp.names[0] != name {
 			continue
 		}
-		if unit.text != "" && cp.Unit != "" && fold(cp.Unit) != fold(unit.text) {
+		if unit != "" && cp.names[1] != "" && cp.names[1] != unit {
 			continue
 		}
 		if found != nil {

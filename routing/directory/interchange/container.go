@@ -64,6 +64,7 @@ type container struct {
 	parts map[string]*zip.File
 	left  int64 // bytes that may still be unpacked
 	cells int
+	text  int // bytes of all cells; one text may stand in many
 	log   *log
 }
 
@@ -185,10 +186,12 @@ func (c *container) relations(part string) (map[string]string, error) {
 	return m, err
 }
 
-// cell counts one cell against the limit of the file.
-func (c *container) cell(at Place) error {
-	if c.cells++; c.cells > maxCells {
-		return refuse(RefusedTooLarge, at, fmt.Sprintf("it has more than %d cells", maxCells), "split it")
+// cell counts one cell against the limits of the file.
+func (c *container) cell(text string, at Place) error {
+	c.cells++
+	c.text += len(text)
+	if c.cells > maxCells || c.text > maxUnpacked || len(text) > maxCellBytes {
+		return refuse(RefusedTooLarge, at, fmt.Sprintf("it has more than %d cells, or too much text in them", maxCells), "split it")
 	}
 	return nil
 }

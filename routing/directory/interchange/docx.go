@@ -311,7 +311,7 @@ func (d *docx) cell(g *grid, row []cell) ([]cell, error) {
 		return nil, refuse(RefusedTooLarge, d.x.here(), fmt.Sprintf("a row has more than %d columns", maxColumns), "split it")
 	}
 	for range columns {
-		if err := d.c.cell(d.x.here()); err != nil {
+		if err := d.c.cell(c.text, d.x.here()); err != nil {
 			return nil, err
 		}
 		row = append(row, c)

@@ -92,6 +92,7 @@ func (a *assembler) fillPoint(cp *pointDraft, r *record) {
 		}
 		a.fillField(cp, field, values)
 	}
+	cp.fold()
 	if cp.Role == "" {
 		a.guessRole(cp, r.place)
 	}

@@ -26,12 +26,13 @@ func wordPart(body string) part {
 
 func TestHostileDocumentsAreRefused(t *testing.T) {
 	good := sampleList()
-	sheet := func(rows string) []byte {
-		return archive(t, contentTypes,
+	sheetWith := func(shared, rows string) []byte {
+		return archive(t, contentTypes, part{"xl/sharedStrings.xml", "<sst>" + shared + "</sst>"},
 			part{"xl/workbook.xml", `<workbook xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="S" r:id="r1"/></sheets></workbook>`},
 			part{"xl/_rels/workbook.xml.rels", `<Relationships><Relationship Id="r1" Target="worksheets/sheet1.xml"/></Relationships>`},
 			part{"xl/worksheets/sheet1.xml", `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`})
 	}
+	sheet := func(rows string) []byte { return sheetWith("", rows) }
 	bomb := wordPart("<w:p><w:r><w:t>" + strings.Repeat(" ", 40<<20) + "</w:t></w:r></w:p>")
 	manyParts := make([]part, maxParts+1)
 	for i := range manyParts {
@@ -67,6 +68,7 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 		{"no types", archive(t, wordPart("")), RefusedDamaged},
 		{"row a million", sheet(`<row r="1000000"><c r="A1000000" t="inlineStr"><is><t>x</t></is></c></row>`), RefusedTooLarge},
 		{"column XFD", sheet(`<row r="1"><c r="XFD1" t="inlineStr"><is><t>x</t></is></c></row>`), RefusedTooLarge},
+		{"one text in a thousand cells", sheetWith("<si><t>"+strings.Repeat("x ", 100<<10)+"</t></si>", strings.Repeat(`<row><c t="s"><v>0</v></c></row>`, 1000)), RefusedTooLarge},
 		{"a cell nowhere", sheet(`<row r="1"><c r="1A"><v>1</v></c></row>`), RefusedDamaged},
 		{"a PDF", []byte("%PDF-1.7"), RefusedFormat},
 		{"nothing", []byte(" \n"), RefusedDamaged},
@@ -138,5 +140,19 @@ func TestWhatIsHiddenOrElsewhereIsReported(t *testing.T) {
 	}
 	if n := len(r.Draft.Parties); n != 1 || r.Draft.Parties[0].ContactPoints[0].Institution != "Police new" {
 		t.Errorf("draft %+v", r.Draft.Parties)
+	}
+}
+
+// A list of very many rows for one Party ends soon: beyond what a Party may have
+// nothing is compared with everything.
+func TestAnEndlessListEnds(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("country,institution,e-mail\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "Alphaland,Office %d,cp%d@police.example\n", i, i)
+	}
+	r := importFile(t, "list.csv", []byte(b.String()), nil)
+	if n := len(r.Draft.Parties[0].ContactPoints); n != maxPoints {
+		t.Errorf("%d contact points", n)
 	}
 }

@@ -261,8 +261,11 @@ func (w *xlsx) cell(x *xmlReader, e xml.StartElement, g *grid, row int, at Place
 	if c.text == "" && !c.formula {
 		return nil
 	}
+	if err := w.c.cell(c.text, Place{at.File, at.Table, row, column}); err != nil {
+		return err
+	}
 	for len(*cells) < column {
-		if err := w.c.cell(at); err != nil {
+		if err := w.c.cell("", at); err != nil {
 			return err
 		}
 		*cells = append(*cells, cell{})
@@ -320,10 +323,10 @@ func (w *xlsx) merge(g *grid, refs []string, at Place) error {
 		}
 		for i := top - 1; i < bottom; i++ {
 			for j := left - 1; j < right; j++ {
+				if err := w.c.cell(first.text, at); err != nil {
+					return err
+				}
 				for len(g.rows[i]) <= j {
-					if err := w.c.cell(at); err != nil {
-						return err
-					}
 					g.rows[i] = append(g.rows[i], cell{})
 				}
 				c := first

@@ -18,6 +18,7 @@
 package release
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ var (
 type Folder struct {
 	dir   string
 	state Record
+	raw   []byte // state.json as it was read, nil when there was none
 }
 
 const (
@@ -101,6 +103,7 @@ func Open(dir string) (*Folder, error) {
 	case err != nil:
 		return nil, fmt.Errorf("opening the release folder: %w", err)
 	default:
+		f.raw = raw
 		if err := json.Unmarshal(raw, &f.state); err != nil {
 			return nil, fmt.Errorf("release: %s is damaged (%w); put it back from a backup", f.path(stateFile), err)
 		}
@@ -205,16 +208,25 @@ func (f *Folder) History() ([]Record, error) {
 	return list, nil
 }
 
-// save makes the state durable.
+// save makes the state durable. When somebody else has gone on meanwhile,
+// nothing is written.
 func (f *Folder) save(next Record) error {
+	is, err := read(f.path(stateFile), maxRecord)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("release: writing the state: %w", err)
+	}
+	if !bytes.Equal(is, f.raw) {
+		return fmt.Errorf("release: %w: somebody else worked in %s at the same time; look again", ErrStep, f.dir)
+	}
 	raw, err := json.MarshalIndent(next, "", "  ")
 	if err != nil {
 		return fmt.Errorf("release: writing the state: %w", err)
 	}
-	if err := directory.ReplaceFile(f.path(stateFile), append(raw, '\n')); err != nil {
+	raw = append(raw, '\n')
+	if err := directory.ReplaceFile(f.path(stateFile), raw); err != nil {
 		return err
 	}
-	f.state = next
+	f.state, f.raw = next, raw
 	return nil
 }
 

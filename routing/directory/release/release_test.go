@@ -365,6 +365,19 @@ func clearsign(t *testing.T, k *pgp.Key, text string) string {
 	return gpg(text, "--faked-system-time", now.Add(2*time.Hour).Format("20060102T150405"), "--clearsign", "--local-user", k.Certificate().Fingerprint())
 }
 
+func TestTwoPeopleAtTheSameTime(t *testing.T) {
+	d := newDesk(t)
+	d.draft(d.document(d.alpha))
+	early := d.open()
+	doc := d.document(d.alpha)
+	doc.Parties[0].ContactPoints[0].Unit = "Other"
+	d.draft(doc)
+	refused(t, early.Review("Rita Reviewer", early.State().Drafted.Digest, d.at), ErrDigest)
+	late := d.open()
+	d.draft(d.document(d.alpha))
+	refused(t, late.Draft(doc, "Ada Author", d.at), ErrStep)
+}
+
 func TestThePastIsNotRewritten(t *testing.T) {
 	d := newDesk(t)
 	d.draft(d.document(d.alpha))
