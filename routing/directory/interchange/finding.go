@@ -79,13 +79,24 @@ const (
 // maxFindings bounds the report of a hostile file.
 const maxFindings = 5000
 
-// log collects findings.
-type log struct{ list []Finding }
+// log collects findings, each once.
+type log struct {
+	list []Finding
+	seen map[Finding]bool
+}
 
 func (l *log) add(code string, at Place, entry, field, what, advice string) {
+	f := Finding{code, at, entry, field, what, advice}
+	key := f
+	key.Field = "" // one cell may fill two fields
 	switch {
+	case l.seen[key]:
 	case len(l.list) < maxFindings-1:
-		l.list = append(l.list, Finding{code, at, entry, field, what, advice})
+		if l.seen == nil {
+			l.seen = map[Finding]bool{}
+		}
+		l.seen[key] = true
+		l.list = append(l.list, f)
 	case len(l.list) == maxFindings-1:
 		l.list = append(l.list, Finding{TooMany, at, "", "", fmt.Sprintf("more than %d findings", maxFindings), "mend these first and import again"})
 	}

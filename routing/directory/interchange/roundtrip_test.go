@@ -149,7 +149,7 @@ func drawDocument(t *rapid.T) *directory.Document {
 				}
 				cp.Phones = append(cp.Phones, ph)
 			}
-			if rapid.Bool().Draw(t, "has key") && len(certificates) > 1 {
+			if rapid.IntRange(0, 3).Draw(t, "has key") == 0 && len(certificates) > 1 {
 				n := rapid.IntRange(1, 2).Draw(t, "keys")
 				cp.CertificatesArmored, certificates = slices.Clone(certificates[:n]), certificates[n:]
 				cp.Vouchers = append(cp.Vouchers, directory.Voucher{
