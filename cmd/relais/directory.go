@@ -296,7 +296,8 @@ func readAuthorityKey(keyFile, passphraseFile string) (*pgp.Key, error) {
 	return key, nil
 }
 
-// readKeyMaterial reads a certificate.
+// readKeyMaterial reads a certificate, a signature, or another small file that
+// holds no secret.
 func readKeyMaterial(file string) ([]byte, error) {
 	const most = 1 << 20
 	f, err := os.Open(file)

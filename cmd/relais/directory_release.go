@@ -269,13 +269,6 @@ func directoryReleases() *cobra.Command {
 	return cmd
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 // printWork shows the version in work as a reviewer must see it.
 func printWork(out io.Writer, f *release.Folder) error {
 	doc, raw, problems, err := f.Document()
