@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -199,7 +200,8 @@ field counts, also e-mail addresses, telephone numbers and fingerprints.`,
 }
 
 func directoryDiff() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "show what changed between two versions",
 		Long: `Shows what changed between two documents, signed or not: signatures are not
@@ -216,10 +218,18 @@ which key is trusted for whom.`,
 				}
 				both[i] = d
 			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetEscapeHTML(false)
+				e.SetIndent("", "  ")
+				return e.Encode(append([]directory.Change{}, directory.Diff(both[0], both[1])...))
+			}
 			printDiff(cmd.OutOrStdout(), both[0], both[1])
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the changes as JSON")
+	return cmd
 }
 
 // directorySource says where a command finds the Directory and its authority.

@@ -193,6 +193,12 @@ func TestAddresses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	doc := invented(f)
 	f.Add(encode(f, doc))
+	doc.Check()
+	cp := &doc.Parties[0].ContactPoints[0]
+	cp.Vouchers = []Voucher{{Fingerprint: cp.certificates[0].Fingerprint(), How: CallBack, By: "Secretariat", At: now, EmergenciesFrom: now}}
+	cp.Provenance = map[string]Provenance{"phones": {Source: "declaration", Verified: day("2026-01-01"), VerifiedBy: "Secretariat"}}
+	f.Add(encode(f, doc))
+	cp.Vouchers = nil
 	doc.Parties[0].ContactPoints[0].CertificatesArmored = nil
 	f.Add(encode(f, &Document{Format: 1, Version: 1, Issued: now, Parties: doc.Parties[:1]}))
 	f.Add([]byte(`{"format":1,"version":1,"issued":"2026-02-01T09:00:00Z","parties":[{"code":"XA","names":{"en":"A"},"contact_points":[]}]}`))

@@ -25,6 +25,7 @@ type partyDraft struct {
 	points []*pointDraft
 	old    *directory.Party  // in the current version, nil when new
 	set    map[string]string // field: what the files said of it so far
+	named  bool              // by a file
 }
 
 type pointDraft struct {
@@ -76,6 +77,7 @@ func (a *assembler) record(r record) {
 	if p == nil {
 		return
 	}
+	p.named = true
 	a.fillParty(p, &r)
 	if !r.hasPoint() {
 		return
@@ -274,7 +276,7 @@ func (a *assembler) document(doc *directory.Document) {
 		}
 		points := in.ContactPoints
 		in.ContactPoints = nil
-		p.Party = in
+		p.Party, p.named = in, true
 		for _, cp := range points {
 			at := slices.IndexFunc(p.points, func(d *pointDraft) bool { return d.ID == cp.ID && !d.files[a.file] })
 			if at < 0 {
@@ -294,7 +296,6 @@ func (a *assembler) finish() *directory.Document {
 		doc.Version = a.o.Current.Version + 1
 	}
 	for _, p := range a.parties {
-		named := len(p.set) > 0
 		for _, cp := range p.points {
 			if len(cp.files) == 0 {
 				at := Place{File: "current version"}
@@ -304,11 +305,11 @@ func (a *assembler) finish() *directory.Document {
 				}
 				a.log.add(NotNamed, at, cp.ID, "", "no file names the contact point: it stays in the draft as it is", "nothing to do, or take it out")
 			}
-			named = true
+			p.named = true
 			a.provenance(cp)
 			p.ContactPoints = append(p.ContactPoints, cp.ContactPoint)
 		}
-		if a.o.Replace && !named && p.old != nil {
+		if a.o.Replace && !p.named && p.old != nil {
 			continue
 		}
 		a.partyProvenance(p)

@@ -3,12 +3,15 @@ package interchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func read(t testing.TB, name string) []byte {
@@ -113,6 +116,43 @@ func TestADocIsReadByLibreOffice(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusedWith(t, "small.doc", read(t, "testdata/small.doc"), RefusedDamaged)
+}
+
+// A converter that hangs is ended together with what it started.
+func TestAConverterThatHangsIsEnded(t *testing.T) {
+	dir := t.TempDir()
+	pidFile, script := filepath.Join(dir, "pid"), filepath.Join(dir, "office")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n/bin/sleep 600 &\necho $! > "+pidFile+"\nwait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pathWith(t, map[string]string{"soffice": script})
+	ctx, cancel := context.WithCancel(t.Context())
+	var pid int
+	go func() { // the hurry begins when the converter has
+		defer cancel()
+		for pid == 0 && ctx.Err() == nil {
+			raw, _ := os.ReadFile(pidFile)
+			if strings.HasSuffix(string(raw), "\n") {
+				pid, _ = strconv.Atoi(strings.TrimSpace(string(raw)))
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err := Import(ctx, []File{{"small.doc", read(t, "testdata/small.doc")}}, Options{Vocabulary: vocabulary(t), Issued: now})
+	<-ctx.Done()
+	var refused *RefusedError
+	if !errors.As(err, &refused) || pid == 0 {
+		t.Fatalf("%v, process %d", err, pid)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			return // gone, or waiting to be collected
+		}
+		if time.Now().After(end) {
+			t.Fatal("what the converter started still runs")
+		}
+	}
 }
 
 func TestADocWithoutConverterSaysWhatToInstall(t *testing.T) {

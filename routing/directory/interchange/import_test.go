@@ -360,3 +360,21 @@ func TestATitleNamesAPartyOnlyByItsName(t *testing.T) {
 		}
 	}
 }
+
+// Entries of a JSON file replace the listed ones whole; a Party that is named
+// without contact points stays when the others are taken out.
+func TestEntriesInJSONAreTakenWhole(t *testing.T) {
+	doc := `{"format": 1, "version": 1, "issued": "2026-02-01T09:00:00Z", "parties": [
+		{"code": "XA", "names": {"en": "Alphaland"}, "contact_points": [{"id": "XA-1", "role": "mixed", "institution": "Police", "addresses": ["cyber@police.alphaland.example"]}]},
+		{"code": "XB", "names": {"en": "Betaland"}}]}`
+	r := importFile(t, "list.json", []byte(doc), func(o *Options) { o.Current, o.Parties, o.Replace = current(t), nil, true })
+	if len(r.Draft.Parties) != 2 || len(pointsOf(r.Draft)) != 1 || r.Draft.Version != 8 {
+		t.Fatalf("%+v", r.Draft)
+	}
+	if cp := pointsOf(r.Draft)["XA-1"]; cp.Unit != "" || cp.CertificatesArmored != nil || cp.Role != directory.Mixed {
+		t.Errorf("%+v", cp)
+	}
+	if !slices.ContainsFunc(r.Changes, func(c directory.Change) bool { return c.Entry == "XA-1" && c.Key }) {
+		t.Error("the key that went is not marked")
+	}
+}

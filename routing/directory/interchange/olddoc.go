@@ -58,9 +58,7 @@ func byLibreOffice(ctx context.Context, program, dir, source, file string, l *lo
 	// A profile of its own: nothing of the user's, and macros stay off.
 	cmd := exec.CommandContext(ctx, program, "-env:UserInstallation=file://"+filepath.Join(dir, "profile"),
 		"--headless", "--norestore", "--nolockcheck", "--convert-to", "docx", "--outdir", dir, source)
-	cmd.Env = append(os.Environ(), "HOME="+dir)
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
+	if err := run(cmd, dir); err != nil {
 		return nil, refuse(RefusedDamaged, Place{File: file}, "LibreOffice cannot convert it ("+err.Error()+")", "save it as .docx")
 	}
 	f, err := os.Open(filepath.Join(dir, "list.docx"))
@@ -79,12 +77,20 @@ func byLibreOffice(ctx context.Context, program, dir, source, file string, l *lo
 	return readDocx(c)
 }
 
+// run runs a converter with nothing of this program's surroundings, and ends
+// all that it started when the time is up.
+func run(cmd *exec.Cmd, home string) error {
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LANG=C.UTF-8"}
+	cmd.WaitDelay = 5 * time.Second
+	ownGroup(cmd)
+	return cmd.Run()
+}
+
 func byAntiword(ctx context.Context, program, source, file string) ([]*grid, error) {
 	cmd := exec.CommandContext(ctx, program, "-x", "db", "-m", "UTF-8.txt", source)
 	out := &bounded{left: MaxFileBytes}
 	cmd.Stdout = out
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
+	if err := run(cmd, filepath.Dir(source)); err != nil {
 		return nil, refuse(RefusedDamaged, Place{File: file}, "antiword cannot read it ("+err.Error()+")", "save it as .docx")
 	}
 	return readDocBook(file, out.Bytes())
