@@ -90,6 +90,9 @@ func parseProperty(p property) (property, error) {
 		return p, fmt.Errorf("line %d is no property: it has no colon", p.line)
 	}
 	parts := splitQuoted(head, ';')
+	if len(parts) == 0 {
+		return p, fmt.Errorf("line %d is no property: it has no name", p.line)
+	}
 	name := strings.ToUpper(parts[0])
 	if _, after, grouped := strings.Cut(name, "."); grouped {
 		name = after
