@@ -29,7 +29,7 @@ func (f *Folder) Draft(doc *directory.Document, by string, at time.Time) error {
 		return err
 	}
 	next := *doc
-	next.Format, next.Issued = directory.Format, at.UTC().Truncate(time.Second)
+	next.Format, next.Issued, next.Previous = directory.Format, at.UTC().Truncate(time.Second), ""
 	switch {
 	case latest != nil:
 		next.Version, next.Previous = latest.Version+1, directory.Digest(raw)
