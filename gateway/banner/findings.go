@@ -112,9 +112,13 @@ const (
 	WarnFromDiffers WarningCode = "from-differs"   // the unprotected From says something else
 	WarnRemote      WarningCode = "remote-content" // the HTML loads from the network
 	WarnNotLooked   WarningCode = "not-looked-at"  // mails attached within mails, encoded too many times
+
+	WarnNotAParty  WarningCode = "not-a-party"        // one of the two is no Party to the Convention at this time
+	WarnNotInForce WarningCode = "basis-not-in-force" // the Second Protocol does not bind both at this time
+	WarnReserved   WarningCode = "reserved"           // our Party does not apply the article (SAP 7.9.a)
 )
 
 // WarningCodes lists all warnings.
 func WarningCodes() []WarningCode {
-	return []WarningCode{WarnImitation, WarnRenamed, WarnFromDiffers, WarnRemote, WarnNotLooked}
+	return []WarningCode{WarnImitation, WarnRenamed, WarnFromDiffers, WarnRemote, WarnNotLooked, WarnNotAParty, WarnNotInForce, WarnReserved}
 }

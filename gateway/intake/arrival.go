@@ -64,7 +64,20 @@ func (a *arrival) decide(ctx context.Context) (smtpd.Outcome, verdict.Verdict, e
 	if a.class, err = contain(a, stageClassify, a.classify); err != nil {
 		return smtpd.Outcome{}, v, err
 	}
+	if v.Action == verdict.Accept && a.coolingDown() {
+		if v = a.in.o.Rules.Reasons.Decide(verdict.KeyInCoolDown); v.Action == verdict.Reject {
+			return a.reject(v)
+		}
+	}
 	return a.keep(ctx, v)
+}
+
+// coolingDown reports whether the message claims an emergency with a key that
+// came into the Directory too short a time ago: whoever talked a key into it
+// gains nothing at once.
+func (a *arrival) coolingDown() bool {
+	emergency := a.class.Emergency || a.class.ClaimsEmergency
+	return emergency && a.signer != nil && !a.directory.UsableForEmergencies(a.fingerprint(), a.at)
 }
 
 // examine opens and judges. How many messages are opened at the same time is

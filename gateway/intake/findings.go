@@ -14,6 +14,7 @@ import (
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/banner"
 	"relais.example/gateway/mimeindex"
+	"relais.example/routing/directory"
 	"relais.example/routing/request"
 	"relais.example/routing/verdict"
 )
@@ -144,7 +145,37 @@ func (a *arrival) warnings(renamed, unread int) (out []banner.Warning) {
 			out = append(out, banner.Warning{Code: w.code, N: w.n})
 		}
 	}
+	if code, closed := a.gate(); closed {
+		out = append(out, banner.Warning{Code: code})
+	}
 	return out
+}
+
+// gate reports whether the treaty behind what is asked is not in force between
+// the two Parties. No message is refused for that: there may be another basis.
+func (a *arrival) gate() (banner.WarningCode, bool) {
+	if a.signer == nil {
+		return "", false
+	}
+	ours, ok := a.directory.ContactPoint(a.desk.ID)
+	if !ok || !a.treatiesStated(ours.Party) || !a.treatiesStated(a.signer.Party) {
+		return "", false // a Directory that says nothing of treaties proves nothing
+	}
+	for _, kind := range a.class.Kinds {
+		if g := a.directory.Gate(kind, a.signer.Party, ours.Party, a.at); !g.Open {
+			return map[directory.GateReason]banner.WarningCode{
+				directory.GateNotAParty: banner.WarnNotAParty, directory.GateNotInForce: banner.WarnNotInForce, directory.GateReservedAway: banner.WarnReserved,
+			}[g.Reason], true
+		}
+	}
+	return "", false
+}
+
+// treatiesStated reports whether the Directory says when the Convention enters
+// into force for the Party.
+func (a *arrival) treatiesStated(code string) bool {
+	p, ok := a.directory.Party(code)
+	return ok && p.Convention != directory.Treaty{}
 }
 
 // fromDiffers reports whether the header outside names another sender than the

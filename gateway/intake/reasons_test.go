@@ -14,6 +14,7 @@ import (
 	"relais.example/crypto/pgpmime"
 	"relais.example/gateway/intake"
 	"relais.example/gateway/smtpd"
+	"relais.example/routing/directory"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
 	"relais.example/routing/verdict"
@@ -50,6 +51,16 @@ var ways = map[verdict.Reason]func(m *mx) sending{
 	},
 	verdict.UnsignedListed: func(m *mx) sending {
 		return sending{desk.Beta, m.sealed(desk.Beta, "Content-Type: text/plain\r\n\r\n"+preserve)}
+	},
+	verdict.KeyInCoolDown: func(m *mx) sending {
+		m.ChangeDirectory(func(doc *directory.Document) {
+			cp := &doc.Parties[1].ContactPoints[0]
+			cp.Vouchers = []directory.Voucher{{
+				Fingerprint: m.Keys["XB-1"].Certificate().Fingerprint(), How: directory.CallBack, By: "Kim",
+				At: time.Now().Add(-day).UTC().Truncate(time.Second), EmergenciesFrom: time.Now().Add(2 * day).UTC().Truncate(time.Second),
+			}}
+		})
+		return sending{desk.Beta, m.fromBeta(pgpmime.Draft{Subject: "Emergency: a child is in danger", Body: []byte("A child is in danger, her life is at risk. Who holds 192.0.2.7 now? Article 9 of the Second Protocol.\r\n")})}
 	},
 	verdict.Unreadable: func(m *mx) sending {
 		m.in.Probe(func(stage string, raw []byte) {

@@ -16,6 +16,7 @@ import (
 	"relais.example/gateway/mimeindex"
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/vault"
+	"relais.example/routing/directory"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
@@ -455,5 +456,42 @@ func TestRecipientsAreTheDesksOnly(t *testing.T) {
 	p.Directory = p.Document(2, "XA-1")
 	if _, ok := p.in.Recipient(desk.Alpha); ok {
 		t.Error("a desk that left the Directory still receives")
+	}
+}
+
+// The Directory says which treaty binds whom: staff are told when the basis of
+// a request is missing, and nothing is refused for it.
+func TestStaffSeeThatATreatyDoesNotBind(t *testing.T) {
+	from := directory.Date{Time: time.Date(2004, 7, 1, 0, 0, 0, 0, time.UTC)}
+	const emergency = "=== 24/7 REQUEST v1 ===\nkind: EMERGENCY_DISCLOSURE\n=== END ===\nHer life is at risk.\n"
+	for name, tt := range map[string]struct {
+		ours, theirs directory.Party
+		text, want   string
+	}{
+		"both bound":                 {directory.Party{Convention: directory.Treaty{From: from}}, directory.Party{Convention: directory.Treaty{From: from}}, preserve, ""},
+		"nothing is said":            {directory.Party{}, directory.Party{}, preserve, ""},
+		"they have left":             {directory.Party{Convention: directory.Treaty{From: from}}, directory.Party{Convention: directory.Treaty{From: from, Until: directory.Date{Time: from.AddDate(9, 0, 0)}}}, preserve, "not-a-party"},
+		"no Second Protocol with us": {directory.Party{Convention: directory.Treaty{From: from}}, directory.Party{Convention: directory.Treaty{From: from}, SecondProtocol: directory.Treaty{From: from}}, emergency, "basis-not-in-force"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t)
+			p.ChangeDirectory(func(doc *directory.Document) {
+				for i, treaties := range []directory.Party{tt.ours, tt.theirs} {
+					doc.Parties[i].Convention, doc.Parties[i].SecondProtocol = treaties.Convention, treaties.SecondProtocol
+				}
+			})
+			p.send(250, p.fromBeta(pgpmime.Draft{Body: []byte(tt.text)}))
+			shown := ""
+			for _, folder := range []string{mailbox.Inbox, mailbox.Emergency} {
+				for _, e := range p.Folder(folder) {
+					shown += p.Body(e.Item)
+				}
+			}
+			_, after, _ := strings.Cut(shown, "\r\nX-Relais-Warning: ")
+			code, _, _ := strings.Cut(after, ";")
+			if shown == "" || code != tt.want {
+				t.Errorf("warning %q, want %q, in\n%s", code, tt.want, shown)
+			}
+		})
 	}
 }

@@ -41,6 +41,7 @@ const (
 	FutureSignature Reason = "future-signature" // made later than our clock allows
 	NotBound        Reason = "not-bound"        // nothing signed names a recipient
 	FromNotListed   Reason = "from-not-listed"  // the signed From is no listed address of anybody
+	KeyInCoolDown   Reason = "key-in-cool-down" // an emergency, signed with a certificate too new to count for one
 	UnsignedListed  Reason = "unsigned-listed"  // encrypted, unsigned, From a listed address
 )
 
@@ -95,6 +96,7 @@ var entries = []Entry{
 	{FutureSignature, Quarantine, 550, "5.7.1", "the signature lies in the future; check your clock", "signed by a listed contact point whose clock runs ahead", false},
 	{NotBound, Quarantine, 550, "5.7.1", "nothing that is signed names this contact point as recipient", "signed by a listed contact point, but neither protected To/Cc nor an intended recipient is signed; it may have been forwarded by a third party", false},
 	{FromNotListed, Quarantine, 550, "5.7.1", "the From address is not listed for the signing contact point", "signed by a listed contact point; the signed From is an address that the Directory does not list", false},
+	{KeyInCoolDown, Quarantine, 550, "5.7.1", "this certificate is too new to count for an emergency; call the contact point", "an emergency, signed with a certificate of the contact point whose cool-down has not passed; call it back before you act", false},
 	{UnsignedListed, Quarantine, 550, "5.7.1", "sign the message", "encrypted to this desk without a signature; From is a listed address, which proves nothing", false},
 	{Unreadable, Quarantine, 451, "4.3.0", "the message could not be read here", "it broke the program that reads mail, or took too long; the original is kept", true},
 

@@ -189,6 +189,23 @@ func (d *Desk) Staff(user string) accounts.Account {
 	return a
 }
 
+// ChangeDirectory puts a changed copy of the Directory in force.
+func (d *Desk) ChangeDirectory(change func(*directory.Document)) {
+	d.t.Helper()
+	text, err := d.Directory.Document().Encode()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	doc, err := directory.Parse(text)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	change(doc)
+	if d.Directory, err = directory.New(doc); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // Current is the Directory of the gateway, for the options of its parts.
 func (d *Desk) Current() *directory.Directory { return d.Directory }
 
