@@ -13,6 +13,7 @@ import (
 
 	"relais.example/gateway/intake"
 	"relais.example/routing/directory"
+	"relais.example/routing/directory/interchange"
 	"relais.example/routing/inquiry"
 	"relais.example/routing/queue"
 )
@@ -23,8 +24,24 @@ type attachment struct {
 	content    []byte
 }
 
+// printable are the forms of a release for people and other programs.
+var printable = []struct {
+	format     interchange.Format
+	name, kind string
+}{
+	{interchange.HTML, "directory.html", "text/html; charset=utf-8"},
+	{interchange.DOCX, "directory.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+	{interchange.CSV, "directory.csv", "text/csv; charset=utf-8"},
+	{interchange.VCard, "directory.vcf", "text/vcard; charset=utf-8"},
+}
+
+// maxPrintable is up to which size of the document, in bytes, the other forms go
+// with it: a mail must not become too large to be taken.
+const maxPrintable = 4 << 20
+
 // release sends the Directory in force: the signed document, which a gateway
-// installs, and a text that tells people what to do with it.
+// installs, the forms that people print and other programs read, and a text
+// that says what to do with it.
 func (r *Reply) release() (automatic, error) {
 	version, doc, signature, err := r.o.Release()
 	if err != nil {
@@ -35,18 +52,33 @@ func (r *Reply) release() (automatic, error) {
 	text := fmt.Sprintf(`Version %d of the Directory of the 24/7 Network, issued on %s,
 with %d contact points of %d Parties. It replaces every earlier version.
 
-A Relais gateway installs it by itself. Otherwise keep the attached file, and
-compare the version and the SHA-256 with those that the Secretariat gives by
-telephone if you have any doubt:
+A Relais gateway installs directory.json by itself; only that file is signed by
+the authority. The other files say the same for printing, for spreadsheets and
+for address books. If you have any doubt, compare the version and the
+SHA-256 of directory.json with those that the Secretariat gives by telephone:
 
     %s
 
 The Directory is confidential: for the members of the Network only.
 `, version, d.Issued().UTC().Format("2 January 2006"), d.Counts().ContactPoints, d.Counts().Parties, hex.EncodeToString(sum[:]))
-	kind, body, err := withFiles(text, []attachment{
+	files := []attachment{
 		{directory.FileName, "application/json", doc},
 		{directory.FileName + directory.SignatureSuffix, "application/pgp-signature", signature},
-	})
+	}
+	if len(doc) <= maxPrintable {
+		vocabulary, err := interchange.DefaultVocabulary()
+		if err != nil {
+			return automatic{}, err
+		}
+		for _, p := range printable {
+			var b bytes.Buffer
+			if err := interchange.Export(&b, d.Document(), p.format, vocabulary); err != nil {
+				return automatic{}, err
+			}
+			files = append(files, attachment{p.name, p.kind, b.Bytes()})
+		}
+	}
+	kind, body, err := withFiles(text, files)
 	return automatic{
 		subject: fmt.Sprintf("Directory of the 24/7 Network, version %d", version),
 		kind:    kind, body: body, outside: [][2]string{{"Auto-Submitted", "auto-generated"}},

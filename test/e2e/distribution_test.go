@@ -100,6 +100,13 @@ func TestNewDirectoryGoesRoundAndIsInstalled(t *testing.T) {
 	if _, err := directory.Verify(doc, signature, g.Written.Authority.Certificate(), time.Now()); err != nil {
 		t.Errorf("what was sent: %v", err)
 	}
+	for name, want := range map[string]string{
+		"directory.html": "Gammaland Ministry of Justice", "directory.csv": "Gammaland Ministry of Justice", "directory.vcf": gateway.GammaAddress, "directory.docx": "PK",
+	} {
+		if form := fileIn(t, first, name); !strings.Contains(string(form), want) {
+			t.Errorf("%s lacks %q: %.300s", name, want, form)
+		}
+	}
 	if status := g.Status("XB-2"); !strings.Contains(status, "delivered, no receipt yet") {
 		t.Errorf("status: %s", status)
 	}
