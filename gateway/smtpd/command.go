@@ -65,6 +65,10 @@ func parseCommand(line []byte) command {
 	switch {
 	case verb == "STARTTLS" && c.arg != "":
 		c.refusal = badArgument
+	case (verb == "EHLO" || verb == "HELO") && !isASCII(c.arg):
+		// go-smtp repeats the name in its reply, which must be ASCII (RFC 6531
+		// 3.7.1: the name is written in ASCII even with SMTPUTF8).
+		c.refusal = badArgument
 	case verb == "BDAT":
 		c.chunk, c.arg, ok = parseChunk(c.arg)
 		if !ok {
@@ -112,6 +116,10 @@ func parseChunk(arg string) (size int64, canonical string, ok bool) {
 		canonical += " LAST"
 	}
 	return size, canonical, true
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // isText refuses control characters and broken UTF-8.

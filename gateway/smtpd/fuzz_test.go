@@ -24,6 +24,7 @@ func FuzzSession(f *testing.F) {
 		"EHLO x\r\nMAIL FROM:<> SIZE=10 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<DESK@Alphaland.Example>\r\nBDAT 5\r\nabc\r\nBDAT 2 LAST\r\n\r\nNOOP\r\n",
 		"HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<desk@alphaland.example>\r\nDATA\r\nbare\nline\n.\nMAIL FROM:<evil@b.example>\r\n\r\n.\r\n",
 		"EHLO x\r\nMAIL FROM:<\"a b\"@[192.0.2.7]>\r\nRCPT TO:<postmaster>\r\nRCPT TO:<x@elsewhere.example>\r\nRSET\r\nVRFY x\r\nHELP\r\nETRN\r\n",
+		"EHLO d\u050axample\r\nHELO \xc3\xa9\r\n",
 		"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<a@b.example>\r\n",
 		"EHLO x\r\nAUTH PLAIN AGEAYg==\r\nBDAT 99999999999999999999 LAST\r\nBDAT -1\r\nDATA\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",

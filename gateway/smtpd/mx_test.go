@@ -238,3 +238,12 @@ func TestReplies(t *testing.T) {
 		})
 	}
 }
+
+// What the peer calls itself comes back in the reply, so it must be fit for one.
+func TestNameOutsideASCIIIsRefused(t *testing.T) {
+	w := serveMX(t, &recorder{}, Limits{}).dial(t)
+	w.expect("220 ")
+	w.ask("EHLO d\u050axample", "501 ")
+	w.ask("HELO bétaland.example", "501 ")
+	w.ask("EHLO xn--btaland-bya.example", "250 ")
+}
