@@ -18,12 +18,12 @@ const defaultConfig = "relais.yaml"
 func newConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "check the configuration, or show what it may hold",
+		Short: "Check the configuration, or show what it may hold",
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "check [FILE]",
-			Short: "report everything that is wrong with a configuration file (default relais.yaml)",
+			Short: "Report everything that is wrong with a configuration file (default relais.yaml)",
 			Args:  cobra.MaximumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path := defaultConfig
@@ -40,7 +40,7 @@ func newConfigCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use:   "describe",
-			Short: "print the reference of all keys (Markdown)",
+			Short: "Print the reference of all keys (Markdown)",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				_, err := cmd.OutOrStdout().Write(config.Describe())
@@ -49,7 +49,7 @@ func newConfigCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use:   "example",
-			Short: "print a commented configuration file with all keys and defaults",
+			Short: "Print a commented configuration file with all keys and defaults",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				_, err := cmd.OutOrStdout().Write(config.Example())

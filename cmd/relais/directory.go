@@ -22,7 +22,7 @@ import (
 func newDirectoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "directory",
-		Short: "import, release, verify, show, search, compare, export and look after the Directory of contact points",
+		Short: "Import, release, verify, show, search, compare, export and look after the Directory of contact points",
 		Long: `The Directory is a JSON document signed by the Directory authority; see
 docs/directory.md for its format. show and search read the Directory that the
 configuration names, or the one given with --file, and check its signature
@@ -41,7 +41,7 @@ func directorySign() *cobra.Command {
 	var w work
 	cmd := &cobra.Command{
 		Use:   "sign --key KEYFILE --by NAME",
-		Short: "sign the reviewed version with the authority's key",
+		Short: "Sign the reviewed version with the authority's key",
 		Long: `Signs the version of the working folder that two people drafted and reviewed. It
 refuses one that changed since, that has open errors, or that changes keys
 without confirmation. All faults are listed at once.
@@ -104,7 +104,7 @@ func directoryVerify() *cobra.Command {
 	var from directorySource
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "check the authority's signature and every entry",
+		Short: "Check the authority's signature and every entry",
 		Long: `Checks the signature FILE.asc against the authority's certificate, then every
 entry. What is wrong with certificates are warnings: it does not make the Directory
 invalid (see health).`,
@@ -134,7 +134,7 @@ func directoryShow() *cobra.Command {
 	var from directorySource
 	cmd := &cobra.Command{
 		Use:   "show [ID]",
-		Short: "show all contact points, or all about one of them or of a Party",
+		Short: "Show all contact points, or all about one of them or of a Party",
 		Example: `  relais directory show
   relais directory show XB
   relais directory show XB-1`,
@@ -175,7 +175,7 @@ func directorySearch() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "search WORDS",
-		Short: "find contact points by any words of their entries",
+		Short: "Find contact points by any words of their entries",
 		Long: `Finds the contact points that match all words, the best first. A word may be
 cut short; case and accents do not matter; English and French names work; any
 field counts, also e-mail addresses, telephone numbers and fingerprints.`,
@@ -203,7 +203,7 @@ func directoryDiff() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
-		Short: "show what changed between two versions",
+		Short: "Show what changed between two versions",
 		Long: `Shows what changed between two documents, signed or not: signatures are not
 checked here, so that drafts can be compared (see verify). Lines marked !! change
 which key is trusted for whom.`,

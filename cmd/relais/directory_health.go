@@ -22,7 +22,7 @@ func directoryHealth() *cobra.Command {
 	var within string
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "list what is wrong with the certificates, or soon will be",
+		Short: "List what is wrong with the certificates, or soon will be",
 		Long: `Looks at every certificate of the Directory: expired, revoked or weak ones,
 self-signatures with SHA-1, missing keys for signing or encryption, what ends
 soon, contact points that cannot be written to. With a configuration, the keys
@@ -77,7 +77,7 @@ func (s *directorySource) eyesOfTheGateway(o *directory.HealthOptions) error {
 	o.Policy = server.KeyPolicy(c)
 	held, err := server.DeskCertificates(c)
 	if err != nil {
-		return errors.Join(err, errors.New("run it as a user who may read the keys"))
+		return errors.Join(err, errors.New("run it as the gateway's user, or as one who may read the keys"))
 	}
 	o.Desks = held
 	return nil

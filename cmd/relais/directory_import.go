@@ -21,7 +21,7 @@ func directoryImport() *cobra.Command {
 	var replace bool
 	cmd := &cobra.Command{
 		Use:   "import FILE... [--out draft.json]",
-		Short: "read lists of contact points into a draft",
+		Short: "Read lists of contact points into a draft",
 		Long: `Reads tables of .docx, .doc, .xlsx and CSV files, vCards, and Directories in
 JSON, and lays what they say over the current version. Names of columns are
 matched in English and French. The report tells what was understood, what was
@@ -88,7 +88,7 @@ func directoryExport() *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "export --out FILE",
-		Short: "write the Directory as JSON, CSV, .xlsx, .docx, vCard or HTML",
+		Short: "Write the Directory as JSON, CSV, .xlsx, .docx, vCard or HTML",
 		Long: `Writes the Directory that the configuration names, or the one given with --file,
 after checking its signature. Every form but HTML can be imported again. The
 file is as confidential as the Directory: it is written for its owner only.`,

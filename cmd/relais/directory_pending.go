@@ -18,7 +18,7 @@ func directoryPending() *cobra.Command {
 	var from directorySource
 	cmd := &cobra.Command{
 		Use:   "pending",
-		Short: "list, confirm and reject changes of the Directory that were proposed by mail",
+		Short: "List, confirm and reject changes of the Directory that were proposed by mail",
 		Long: `A certificate that came with a message, or a change that a contact point asked
 for, changes nothing by itself. It waits here until two different people have
 reached the contact point in another way than by mail. Then it is exported for
@@ -36,7 +36,7 @@ func pendingList(from *directorySource) *cobra.Command {
 	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "list the changes that wait for people",
+		Short: "List the changes that wait for people",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, _, err := from.pending()
@@ -52,6 +52,10 @@ func pendingList(from *directorySource) *cobra.Command {
 			}
 			if asJSON {
 				return errors.Join(printJSON(cmd.OutOrStdout(), shown), damaged)
+			}
+			if len(shown) == 0 && damaged == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), "no changes wait")
+				return nil
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tSTATUS\tCONFIRMED BY\tSEEN\tCARRIER\tWHAT")
@@ -74,7 +78,7 @@ func pendingList(from *directorySource) *cobra.Command {
 func pendingShow(from *directorySource) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
-		Short: "show all about one change, and whom to call",
+		Short: "Show all about one change, and whom to call",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, _, err := from.pending()
@@ -99,7 +103,7 @@ func pendingConfirm(from *directorySource) *cobra.Command {
 	var called, met, with, at string
 	cmd := &cobra.Command{
 		Use:   "confirm ID --by USER (--called NUMBER | --met WHERE)",
-		Short: "record that you reached the contact point and it confirmed the change",
+		Short: "Record that you reached the contact point and it confirmed the change",
 		Long: `Records one person's confirmation; with that of a second, different person the
 change is confirmed. Reach the contact point in another way than by mail: call a
 number that the Directory lists for it, or meet somebody whom you know. Compare
@@ -155,7 +159,7 @@ func pendingReject(from *directorySource) *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use:   "reject ID --by USER --why TEXT",
-		Short: "end a change for good",
+		Short: "End a change for good",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, c, err := from.pending()
@@ -186,7 +190,7 @@ func pendingExport(from *directorySource) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "export ID --by USER",
-		Short: "write a confirmed change as JSON for the Directory authority",
+		Short: "Write a confirmed change as JSON for the Directory authority",
 		Long: `Writes the change with its history, so that the authority sees who confirmed it
 and how, and records that it was handed over. Sign the file and send it to the
 authority, which makes its own checks.`,

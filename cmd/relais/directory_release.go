@@ -28,7 +28,7 @@ func directoryDraft() *cobra.Command {
 	var previous, authority string
 	cmd := &cobra.Command{
 		Use:   "draft FILE --by NAME",
-		Short: "take a document into work as the next version",
+		Short: "Take a document into work as the next version",
 		Long: `Takes a document, such as relais directory import writes it, into the working
 folder as the next version. Its number is one above the last published one and
 it carries the digest of that; what the file says of both does not count.
@@ -89,7 +89,7 @@ func directoryConfirm() *cobra.Command {
 	var text bool
 	cmd := &cobra.Command{
 		Use:   "confirm ID FINGERPRINT --by NAME",
-		Short: "record how a changed key was confirmed",
+		Short: "Record how a changed key was confirmed",
 		Long: `A key comes into the Directory, or leaves it, only when the contact point's old
 key signed for that (--transition) or somebody called back on a number of the
 version before (--called, --spoke-with, --call-at). The new key counts for
@@ -148,7 +148,7 @@ func directoryReview() *cobra.Command {
 	var accept string
 	cmd := &cobra.Command{
 		Use:   "review --by NAME [--accept DIGEST]",
-		Short: "look at the version in work, and accept it",
+		Short: "Look at the version in work, and accept it",
 		Long: `Shows what changes, the keys that must be confirmed, the open errors, and the
 digest of the document. With --accept and that digest, a second person accepts
 exactly this document: only it can be signed.`,
@@ -220,7 +220,7 @@ func directoryPublish() *cobra.Command {
 	var w work
 	cmd := &cobra.Command{
 		Use:   "publish --by NAME",
-		Short: "put the signed version among the published ones",
+		Short: "Put the signed version among the published ones",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := release.Open(w.dir)
@@ -243,7 +243,7 @@ func directoryReleases() *cobra.Command {
 	var w work
 	cmd := &cobra.Command{
 		Use:   "releases",
-		Short: "show the published versions, who released them, and the version in work",
+		Short: "Show the published versions, who released them, and the version in work",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := release.Open(w.dir)

@@ -23,7 +23,7 @@ func directorySend() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "send [CONTACT-POINT...]",
-		Short: "send the version in force to the contact points, by signed and encrypted mail",
+		Short: "Send the version in force to the contact points, by signed and encrypted mail",
 		Long: `Sends the Directory in force, through the gateway that runs here, to every
 contact point that this version was not sent to yet; to the named ones in any
 case. A gateway installs it by itself and answers with a signed receipt, which
@@ -44,9 +44,9 @@ case. A gateway installs it by itself and answers with a signed receipt, which
 					fmt.Fprintf(cmd.ErrOrStderr(), "%s: not sent: %s\n", p.ContactPoint, p.Error)
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "queued for %d contact points\n", len(result)-failed)
+			fmt.Fprintf(cmd.OutOrStdout(), "queued for %s\n", count(len(result)-failed, "contact point"))
 			if failed > 0 {
-				return fmt.Errorf("not sent to %d contact points", failed)
+				return fmt.Errorf("not sent to %s", count(failed, "contact point"))
 			}
 			return nil
 		},
@@ -60,7 +60,7 @@ func directoryStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "who was sent which version, and who has it in force",
+		Short: "Who was sent which version, and who has it in force",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Read(path)

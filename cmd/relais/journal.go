@@ -34,7 +34,7 @@ func newJournalVerifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d entries, %d bytes, chain intact\nlast chain value: %s\n", r.Entries, r.Bytes, r.Chain)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s, %d bytes, chain intact\nlast chain value: %s\n", numberOf(r.Entries, "entry", "entries"), r.Bytes, r.Chain)
 			if r.Torn > 0 {
 				return errors.New("the last line is unfinished; if the gateway does not run, a crash cut it short and the next start moves it aside")
 			}

@@ -21,7 +21,7 @@ import (
 func newKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "make, list, renew and revoke the OpenPGP keys of the desks",
+		Short: "Make, list, renew and revoke the OpenPGP keys of the desks",
 		Long: `A desk's key is a primary key, which is the desk's identity in the Directory,
 and subkeys, which may change. Private keys are written to files that only their
 owner may read (mode 0600), in one step, and never over another key.
@@ -126,6 +126,43 @@ func deskPassphrase(d config.Desk, file string) ([]byte, error) {
 		return nil, fmt.Errorf("reading passphrase: %w", err)
 	}
 	return passphrase, nil
+}
+
+// keysRead is the command that makes a running installation read the content of
+// its key files again.
+func keysRead(configPath string) string {
+	if hasKeyholder(configPath) {
+		return "systemctl reload relais-keyholder"
+	}
+	return "systemctl reload relais"
+}
+
+// keyFilesRead is the command that makes it read other key files than before.
+func keyFilesRead(configPath string) string {
+	if hasKeyholder(configPath) {
+		return "systemctl reload relais-keyholder"
+	}
+	return "systemctl restart relais"
+}
+
+func hasKeyholder(configPath string) bool {
+	c, err := config.Read(configPath)
+	return err == nil && c.Keyholder.Socket != ""
+}
+
+// asListed is how key_files names a file: from the folder of the configuration.
+func asListed(configPath, file string) string {
+	folder, err := filepath.Abs(filepath.Dir(configPath))
+	if err != nil {
+		return file
+	}
+	if file, err = filepath.Abs(file); err != nil {
+		return file
+	}
+	if inside, err := filepath.Rel(folder, file); err == nil && filepath.IsLocal(inside) {
+		return inside
+	}
+	return file
 }
 
 // publicPath is where the certificate of a key file is put.

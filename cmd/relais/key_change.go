@@ -53,11 +53,11 @@ func (c *keyChange) run(ctx context.Context, w io.Writer, configPath string, cha
 	if err != nil {
 		return err
 	}
-	return c.finish(w, f, changed)
+	return c.finish(w, configPath, f, changed)
 }
 
 // finish checks and writes a changed key, and says what comes next.
-func (c *keyChange) finish(w io.Writer, f *keyFile, changed *pgp.Key) (err error) {
+func (c *keyChange) finish(w io.Writer, configPath string, f *keyFile, changed *pgp.Key) (err error) {
 	if f.key.OfflinePrimary() {
 		if changed, err = changed.WithoutPrimary(); err != nil {
 			return err
@@ -76,8 +76,10 @@ func (c *keyChange) finish(w io.Writer, f *keyFile, changed *pgp.Key) (err error
 	for _, p := range before.Parts() {
 		old[p.Fingerprint] = partState(p, now)
 	}
+	same := true
 	for _, p := range changed.Parts() {
 		was, known := old[p.Fingerprint]
+		same = same && known && was == partState(p, now)
 		switch state := partState(p, now); {
 		case !known:
 			fmt.Fprintf(w, "  new: %s  %s, %s, %s\n", p.Fingerprint, p.Algorithm, partUse(p), state)
@@ -85,14 +87,17 @@ func (c *keyChange) finish(w io.Writer, f *keyFile, changed *pgp.Key) (err error
 			fmt.Fprintf(w, "  now: %s  %s, %s; before: %s\n", p.Fingerprint, partUse(p), state, was)
 		}
 	}
+	if same {
+		fmt.Fprintln(w, "  every part stands as it stood before")
+	}
 	fmt.Fprintf(w, `certificate: %[1]s
 
 Next:
-- make the gateway take it over: systemctl reload relais (SIGHUP)
+- make the gateway take it over: %[3]s (SIGHUP)
 - send %[1]s to the Directory authority: others use the old certificate until
   a new version of the Directory has this one ('relais key list', column DIRECTORY)
 - renew your offline copy of %[2]s
-`, publicPath(f.path), f.path)
+`, publicPath(f.path), f.path, keysRead(configPath))
 	return nil
 }
 
@@ -142,7 +147,7 @@ func keyRotate(path *string) *cobra.Command {
 	var signing, signingOnly bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "make new subkeys; the old ones end after an overlap and decrypt forever",
+		Short: "Make new subkeys; the old ones end after an overlap and decrypt forever",
 		Long: `Makes a new subkey that receives and, if subkeys sign, a new one that signs. The
 fingerprint of the key, which is the desk's identity, stays. The old subkeys end
 after the overlap: until then others may still use them. Messages that were
@@ -193,7 +198,7 @@ func keyExpiry(path *string) *cobra.Command {
 	var valid, subkey string
 	cmd := &cobra.Command{
 		Use:   "expiry --valid TIME",
-		Short: "let a key end later, or earlier",
+		Short: "Let a key end later, or earlier",
 		Long: `Changes the end of the key and of the newest subkeys that have an end of their
 own. Subkeys that were rotated keep theirs. With --subkey only that one changes.`,
 		Args: cobra.NoArgs,
@@ -221,7 +226,7 @@ func keyRevoke(path *string) *cobra.Command {
 	var reason, text, subkey, certificate string
 	cmd := &cobra.Command{
 		Use:   "revoke",
-		Short: "revoke a key or one subkey, or use a revocation certificate",
+		Short: "Revoke a key or one subkey, or use a revocation certificate",
 		Long: `Tells everybody who gets the new certificate that the key is used no more.
 Nothing can undo that. Reasons: superseded (there is a new one), retired,
 compromised (others may have it: nothing it ever signed counts any more) or
@@ -277,5 +282,5 @@ func (c *keyChange) applyRevocation(w io.Writer, configPath, file string) error 
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	return c.finish(w, f, changed)
+	return c.finish(w, configPath, f, changed)
 }

@@ -27,7 +27,7 @@ func keyGenerate(path *string) *cobra.Command {
 	var g generation
 	cmd := &cobra.Command{
 		Use:   "generate --desk ID --name NAME --email ADDRESS",
-		Short: "make a new key for a desk, with its certificate and a revocation certificate",
+		Short: "Make a new key for a desk, with its certificate and a revocation certificate",
 		Long: `Writes the private key (mode 0600), the certificate for the Directory authority
 (-public.asc) and a revocation certificate. With --offline-primary the primary
 key only certifies and goes to another folder, best on a medium that is kept in
@@ -110,7 +110,7 @@ func (g *generation) run(out io.Writer, configPath string) error {
 	if err := writeSecretKey(g.out, working, passphrase); err != nil {
 		return err
 	}
-	g.report(out, working, public, primary, passphrase != nil)
+	g.report(out, configPath, working, public, primary, passphrase != nil)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func sameFolder(a, b string) bool {
 	return errA == nil && errB == nil && a == b
 }
 
-func (g *generation) report(w io.Writer, k *pgp.Key, public, primary string, locked bool) {
+func (g *generation) report(w io.Writer, configPath string, k *pgp.Key, public, primary string, locked bool) {
 	fmt.Fprintf(w, "made the key %s of %s:\n", k.Certificate().Fingerprint(), g.desk)
 	printParts(w, k, time.Now())
 	fmt.Fprintf(w, "private key:            %s\n", g.out)
@@ -189,8 +189,8 @@ func (g *generation) report(w io.Writer, k *pgp.Key, public, primary string, loc
 	fmt.Fprintf(w, `- keep a copy of %s offline: without it mail cannot be read
 - list it in the configuration: desks: [{id: %s, key_files: [%s]}], and keep the old keys behind it
 - send %s to the Directory authority and compare the fingerprint by telephone
-- once the Directory lists it: systemctl reload relais
-`, g.out, g.desk, g.out, public)
+- once the Directory lists it: %s
+`, g.out, g.desk, asListed(configPath, g.out), public, keyFilesRead(configPath))
 }
 
 // revocationText guards a revocation certificate against an import by mistake,

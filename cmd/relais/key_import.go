@@ -19,7 +19,7 @@ func keyImport(path *string) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "take over a key from gpg, sq or another program",
+		Short: "Take over a key from gpg, sq or another program",
 		Long: `Reads a private key as other programs export it, armored or binary, proves that
 it unlocks, signs and decrypts, and writes it where the gateway reads it. The
 primary key may be missing (gpg --export-secret-subkeys). FILE stays as it is.`,
@@ -66,10 +66,10 @@ primary key may be missing (gpg --export-secret-subkeys). FILE stays as it is.`,
 			if passphrase == nil {
 				fmt.Fprintln(w, "- the key is not protected by a passphrase: whoever copies the file has the key")
 			}
-			fmt.Fprintf(w, `- list it in the configuration of desk %s: in key_files, first to sign, behind others to decrypt only
+			fmt.Fprintf(w, `- list it in the configuration of desk %s: in key_files as %s, first to sign, behind others to decrypt only
 - if it signs: the Directory must list %s
-- then restart the gateway: systemctl restart relais; and destroy %s
-`, desk.ID, publicPath(out), args[0])
+- then: %s; and destroy %s
+`, desk.ID, asListed(*path, out), publicPath(out), keyFilesRead(*path), args[0])
 			return nil
 		},
 	}
@@ -87,7 +87,7 @@ func keyExport(path *string) *cobra.Command {
 	var private bool
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "write a key's certificate, or the private key itself",
+		Short: "Write a key's certificate, or the private key itself",
 		Long: `Writes the certificate to standard output or to --out. With --secret it writes
 the private key, locked with the same passphrase, to a new file of mode 0600.`,
 		Args: cobra.NoArgs,

@@ -18,7 +18,7 @@ func keyList(path *string) *cobra.Command {
 	var passphraseFile string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "list the desks' keys: what each part is for, how long, and whether the Directory has it",
+		Short: "List the desks' keys: what each part is for, how long, and whether the Directory has it",
 		Long: `DIRECTORY says whether others can see the part: yes; no; or old, when the
 Directory lists the part with another end or without its revocation.`,
 		Args: cobra.NoArgs,

@@ -40,6 +40,9 @@ opens the files: gpg --decrypt.`,
 			if err != nil {
 				return err
 			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
 			for n, total := 0, 1; n < total; n++ {
 				var got server.Exported
 				if err := control.Call(cmd.Context(), c.DataDir, "export", server.ExportArgs{Reference: ref, N: n}, &got); err != nil {
@@ -56,7 +59,7 @@ opens the files: gpg --decrypt.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "configuration file")
-	cmd.Flags().StringVar(&dir, "dir", ".", "folder for the files")
+	cmd.Flags().StringVar(&dir, "dir", ".", "folder for the files; made if it is not there")
 	return cmd
 }
 

@@ -40,6 +40,9 @@ who answered, and how fast.`,
 			if err := control.Call(cmd.Context(), c.DataDir, "ping", args, &result); err != nil {
 				return err
 			}
+			if len(result) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "every contact point of the Directory has its desk here: there is nobody to test")
+			}
 			failed := 0
 			for _, p := range result {
 				if p.Error != "" {
@@ -50,7 +53,7 @@ who answered, and how fast.`,
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s queued\n", p.ContactPoint, p.Reference)
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d of %d contact points not tested", failed, len(result))
+				return fmt.Errorf("%d of %s not tested", failed, count(len(result), "contact point"))
 			}
 			return nil
 		},

@@ -20,7 +20,7 @@ const afterStaffChange = "A running gateway takes it over on SIGHUP (systemctl r
 func newStaffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "staff",
-		Short: "add, list and remove the people who may log in",
+		Short: "Add, list and remove the people who may log in",
 		Long: `Staff accounts stand in the staff_file of the configuration. Passwords are
 never given on the command line, where other users of the machine would see
 them: they come from a file (or - for standard input), or are made and printed
@@ -36,7 +36,7 @@ func staffAdd(path *string) *cobra.Command {
 	var role, passwordFile string
 	cmd := &cobra.Command{
 		Use:   "add USER",
-		Short: "add an account",
+		Short: "Add an account",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Read(*path)
@@ -79,7 +79,7 @@ func staffAdd(path *string) *cobra.Command {
 func staffList(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "list the accounts",
+		Short: "List the accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Read(*path)
@@ -104,7 +104,7 @@ func staffPassword(path *string) *cobra.Command {
 	var passwordFile string
 	cmd := &cobra.Command{
 		Use:   "password USER",
-		Short: "give an account a new password",
+		Short: "Give an account a new password",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Read(*path)
@@ -134,7 +134,7 @@ func staffPassword(path *string) *cobra.Command {
 func staffRemove(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove USER",
-		Short: "remove an account; what the person did stays in the journal",
+		Short: "Remove an account; what the person did stays in the journal",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Read(*path)

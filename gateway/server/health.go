@@ -11,7 +11,8 @@ import (
 )
 
 // DeskCertificates returns the certificates of the desks' private keys, from
-// their files or from the keyholder, by desk; the first one of a desk signs.
+// their files or from the keyholder, by desk; the first one of a desk signs. An
+// administrator may often read the files but not ask the keyholder.
 func DeskCertificates(c *config.Config) (map[string][]*pgp.Certificate, error) {
 	if c.Keyholder.Socket == "" {
 		keys, err := deskkey.ReadAll(c)
@@ -20,11 +21,17 @@ func DeskCertificates(c *config.Config) (map[string][]*pgp.Certificate, error) {
 	holder := keyholder.NewClient(c.Keyholder.Socket, keyholder.ClientOptions{})
 	defer holder.Close()
 	desks, err := holder.Keys()
+	if err != nil {
+		if keys, unread := deskkey.ReadAll(c); unread == nil {
+			return certificatesOf(keys), nil
+		}
+		return nil, err
+	}
 	keys := deskkey.Set{}
 	for _, d := range desks {
 		keys[d.ID] = d.Keys
 	}
-	return certificatesOf(keys), err
+	return certificatesOf(keys), nil
 }
 
 func certificatesOf(keys deskkey.Set) map[string][]*pgp.Certificate {

@@ -137,8 +137,9 @@ func TestTheOriginalIsAttachedAsItCame(t *testing.T) {
 	if err != nil || !strings.Contains(report, "VALIDSIG "+g.Key("XB-2").Certificate().Fingerprint()) || !strings.Contains(out, gateway.SecretBody) {
 		t.Errorf("gpg: %v\n%s\n%s", err, report, out)
 	}
-	out, err = g.Command("message", "export", reply.Reference(), "--dir", g.Dir)
-	exported, readErr := os.ReadFile(filepath.Join(g.Dir, reply.Reference()+"-1.eml"))
+	evidence := filepath.Join(g.Dir, "evidence") // made by the command
+	out, err = g.Command("message", "export", reply.Reference(), "--dir", evidence)
+	exported, readErr := os.ReadFile(filepath.Join(evidence, reply.Reference()+"-1.eml"))
 	_, sum, _ := strings.Cut(m.Header.Get("X-Relais-Original"), "attached; sha256 ")
 	if err != nil || readErr != nil || string(exported) != f.Original || sum == "" || !strings.Contains(out, sum) {
 		t.Errorf("exported %d bytes, %v; %v\n%s", len(exported), readErr, err, out)
@@ -146,10 +147,10 @@ func TestTheOriginalIsAttachedAsItCame(t *testing.T) {
 	if !slices.ContainsFunc(g.Journal(), func(r gateway.Entry) bool { return r.Export != nil && string(r.Export.Request) == reply.Reference() }) {
 		t.Error("the journal does not say that it was exported")
 	}
-	if out, err := g.Command("message", "export", reply.Reference(), "--dir", g.Dir); err == nil {
+	if out, err := g.Command("message", "export", reply.Reference(), "--dir", evidence); err == nil {
 		t.Errorf("a file was written over: %s", out)
 	}
-	if out, err := g.Command("message", "export", "XA-1-2026-000099-V", "--dir", g.Dir); err == nil {
+	if out, err := g.Command("message", "export", "XA-1-2026-000099-V", "--dir", evidence); err == nil {
 		t.Errorf("a request that is not there: %s", out)
 	}
 	// It outlives the process, as everything that was confirmed does.
