@@ -1,3 +1,5 @@
+// Package interop reads what other OpenPGP programs and mail clients write, has
+// them read what Relais writes, and writes docs/interop.md from what it saw.
 package interop
 
 import (
