@@ -23,8 +23,11 @@ func newKeyholderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keyholder",
 		Short: "Keep the desks' private keys for the gateway, in a process of its own",
-		Long: "Reads the private keys of the desks and opens session keys and signs for 'relais serve' through the Unix socket keyholder.socket, until SIGTERM. " +
-			"It gives out no key, sees no message and has no network. Run it as another user than the gateway, one that alone may read the keys. SIGHUP reads the keys again.",
+		Long: `Reads the private keys of the desks and opens session keys and signs for 'relais
+serve' through the Unix socket keyholder.socket, until SIGTERM. It gives out no
+key and sees no message; the systemd unit gives it no network. Run it as another
+user than the gateway, one that alone may read the keys. SIGHUP reads the keys
+again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.LoadKeyholder(path)

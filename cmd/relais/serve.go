@@ -21,8 +21,9 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long:  "Runs the gateway until SIGTERM. SIGHUP reads the staff accounts, the Directory, the desks' keys and the TLS certificate again.",
-		Args:  cobra.NoArgs,
+		Long: `Runs the gateway until SIGTERM. SIGHUP reads the staff accounts, the Directory,
+the TLS certificate and, where there is no keyholder, the desks' keys again.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path)
 			if err != nil {
