@@ -22,7 +22,7 @@ func remoteLoads(html string) (n int) {
 			return n
 		}
 		i += at
-		if loads(html[max(0, i-maxLink-100) : i]) {
+		if loads(html[max(0, i-maxLink-100):i]) {
 			n++
 		}
 		at = i + 2
