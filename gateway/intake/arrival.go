@@ -109,7 +109,9 @@ func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
 	}
 	*a = e.arrival
 	if e.reason == verdict.CannotOpen {
-		a.in.failures.spend(a.inbound.Remote, time.Now())
+		who, now := peerOf(a.inbound), time.Now()
+		a.in.failures.spend(who, now)
+		a.in.allFailures.spend(peer{network: who.network}, now)
 	}
 	return e.reason, nil
 }
