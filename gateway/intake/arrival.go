@@ -108,6 +108,11 @@ func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
 		return "", e.err
 	}
 	*a = e.arrival
+	// A message may be much larger than it came. Nothing but its length in the
+	// budget bounds how many such are worked on from here on.
+	if a.message != nil && !a.share.grow(int64(len(a.message.Entity)-len(a.inbound.Raw))) {
+		return "", errBusy
+	}
 	if e.reason == verdict.CannotOpen {
 		who, now := peerOf(a.inbound), time.Now()
 		a.in.failures.spend(who, now)

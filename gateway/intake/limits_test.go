@@ -122,3 +122,29 @@ func TestWhoGivesUpWaitingBlocksNobody(t *testing.T) {
 }
 
 func at(remote string) peer { return peer{network: network(remote)} }
+
+// What was compressed takes its real size of the budget, or waits outside.
+func TestShareGrowsWithWhatComesOutOfIt(t *testing.T) {
+	b := newBudget(100)
+	first, err := b.take(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.take(t.Context(), 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.grow(-5) || !first.grow(50) || b.left != 10 {
+		t.Errorf("%d left, want 10", b.left)
+	}
+	if second.grow(11) || b.left != 10 {
+		t.Errorf("more was taken than there is: %d left", b.left)
+	}
+	second.release()
+	if !first.grow(1000) || b.left != 0 {
+		t.Errorf("%d left; what is larger than all goes alone", b.left)
+	}
+	if first.release(); b.left != 100 {
+		t.Errorf("%d left at the end", b.left)
+	}
+}
