@@ -108,8 +108,15 @@ func (a *arrival) examine(ctx context.Context) (verdict.Reason, error) {
 		return "", e.err
 	}
 	*a = e.arrival
+	// A message may be much larger than it came. Nothing but its length in the
+	// budget bounds how many such are worked on from here on.
+	if a.message != nil && !a.share.grow(int64(len(a.message.Entity)-len(a.inbound.Raw))) {
+		return "", errBusy
+	}
 	if e.reason == verdict.CannotOpen {
-		a.in.failures.spend(a.inbound.Remote, time.Now())
+		who, now := peerOf(a.inbound), time.Now()
+		a.in.failures.spend(who, now)
+		a.in.allFailures.spend(peer{network: who.network}, now)
 	}
 	return e.reason, nil
 }

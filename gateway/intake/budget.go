@@ -103,6 +103,24 @@ type share struct {
 	holders atomic.Int64
 }
 
+// grow takes more bytes if they are free at once. It does not wait: what waits
+// with bytes in hand may wait for what waits for these.
+func (s *share) grow(bytes int64) bool {
+	b := s.from
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	bytes = min(bytes, b.size-s.bytes)
+	if bytes <= 0 {
+		return true
+	}
+	if b.left < bytes {
+		return false
+	}
+	b.left -= bytes
+	s.bytes += bytes
+	return true
+}
+
 func (s *share) hold() { s.holders.Add(1) }
 
 func (s *share) release() {

@@ -265,3 +265,18 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
+
+// Behind one address of a mail provider stand many: what one of them does must
+// not keep the mail of a contact point out.
+func TestStrangerAtTheSameProviderPutsNobodyElseOff(t *testing.T) {
+	p := open(t, func(o *intake.Options) { o.Contain = intake.Containment{FailedOpenings: 1} })
+	wrong := p.Seal("XB-1", "XC-1", pgpmime.Draft{To: []string{desk.Alpha}, Body: []byte(preserve)})
+	by := func(address string) func(*smtpd.Inbound) { return func(m *smtpd.Inbound) { m.MailFrom = address } }
+	p.send(550, wrong, by(desk.Nobody))
+	p.send(451, wrong, by(desk.Nobody))
+	p.send(250, p.fromBeta(pgpmime.Draft{Body: []byte(preserve)}))
+	for i := range 9 { // who writes a new domain each time has the address alone
+		p.send(550, wrong, by(fmt.Sprintf("x@d%d.example", i)))
+	}
+	p.send(451, wrong, by("x@new.example"))
+}

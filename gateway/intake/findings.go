@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -119,12 +118,14 @@ func (a *arrival) health(c *pgp.Certificate) (out []banner.Health) {
 // warnings looks for what a reader must know of the content. renamed and
 // unread are what [neutral] counted.
 func (a *arrival) warnings(renamed, unread int) (out []banner.Warning) {
-	imitated, remote := false, 0
+	imitated, remote, left := false, 0, maxHTML
 	a.parts().Leaves(func(p *mimeindex.Part) bool {
 		if p.Type == "text" {
 			text := p.Text(a.message.Entity)
 			imitated = imitated || banner.Imitated(text)
 			if p.Subtype == "html" {
+				text = text[:min(len(text), left)]
+				left -= len(text)
 				remote += remoteLoads(text)
 			}
 		}
@@ -183,17 +184,6 @@ func (a *arrival) treatiesStated(code string) bool {
 func (a *arrival) fromDiffers() bool {
 	outer, inner := a.message.Outer.Get("From"), a.message.Protected.Get("From")
 	return inner != "" && outer != inner
-}
-
-// maxHTML bounds how much of an HTML part is searched, in bytes.
-const maxHTML = 256 << 10
-
-var remoteLoad = regexp.MustCompile(`(?i)(?:\b(?:src|srcset|background|poster|data)\s*=\s*["']?|\burl\(\s*["']?|<link\b[^>]{0,500}\bhref\s*=\s*["']?|@import\s*["'])\s*(?:https?:)?//`)
-
-// remoteLoads counts the places where HTML makes a mail program load something
-// from the network: images, styles, media.
-func remoteLoads(html string) int {
-	return len(remoteLoad.FindAllStringIndex(html[:min(len(html), maxHTML)], -1))
 }
 
 // parts returns the outline of the content, made once.

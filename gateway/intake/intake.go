@@ -82,12 +82,17 @@ type Intake struct {
 
 	flight          *budget
 	runaways        atomic.Int64 // runs that went over their time and go on
-	failures        *ration      // messages that could not be opened
+	failures        *ration      // messages that could not be opened, by network and domain of the sender
+	allFailures     *ration      // the same by network alone
 	unreadable      *ration      // messages held as unreadable, all together
 	unreadablePerIP *ration
 
 	probe func(stage string, raw []byte) // tests only: run where a parser may break
 }
+
+// sharedBy is how many domains of a shared mail provider may use up their failed
+// openings before everything from its address waits.
+const sharedBy = 10
 
 // New returns an Intake.
 func New(o Options) *Intake {
@@ -109,7 +114,7 @@ func New(o Options) *Intake {
 	o.Contain = o.Contain.withDefaults()
 	in := &Intake{
 		o: o, desks: map[string]Desk{}, slots: make(chan struct{}, o.Parallel), flight: newBudget(o.Contain.Bytes),
-		failures: newRation(o.Contain.FailedOpenings), unreadable: newRation(o.Contain.Unreadable), unreadablePerIP: newRation(o.Contain.UnreadablePerIP),
+		failures: newRation(o.Contain.FailedOpenings), allFailures: newRation(sharedBy * o.Contain.FailedOpenings), unreadable: newRation(o.Contain.Unreadable), unreadablePerIP: newRation(o.Contain.UnreadablePerIP),
 	}
 	for _, d := range o.Desks {
 		in.desks[d.ID] = d
@@ -148,10 +153,10 @@ func (in *Intake) receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, 
 		return smtpd.Outcome{}, verdict.Verdict{}, fmt.Errorf("receiving: no desk %s", m.Desk)
 	}
 	now := time.Now()
-	if !in.failures.left(m.Remote, now) {
+	if who := peerOf(m); !in.failures.left(who, now) || !in.allFailures.left(peer{network: who.network}, now) {
 		return smtpd.Outcome{}, verdict.Verdict{}, errFailedOpenings
 	}
-	if !in.unreadablePerIP.left(m.Remote, now) {
+	if !in.unreadablePerIP.left(peer{network: network(m.Remote)}, now) {
 		return smtpd.Outcome{}, verdict.Verdict{}, errTooManyUnreadable
 	}
 	wait, cancel := context.WithTimeout(ctx, longestWait)

@@ -149,7 +149,7 @@ func (a *arrival) binding() (bound, ok bool) {
 	case pgp.IntendedOthers:
 		return false, false
 	}
-	named := false
+	named, unclear := false, false
 	for _, field := range []string{"To", "Cc"} {
 		values, protected := a.message.Field(field)
 		if !protected {
@@ -157,6 +157,7 @@ func (a *arrival) binding() (bound, ok bool) {
 		}
 		list, parsed := addresses(values)
 		if !parsed {
+			unclear = true // it may name us: nobody is refused for how it is written
 			continue
 		}
 		for _, addr := range list {
@@ -166,7 +167,7 @@ func (a *arrival) binding() (bound, ok bool) {
 			}
 		}
 	}
-	return false, !named
+	return false, !named || unclear
 }
 
 // automatic recognises machine mail (RFC 3834, RFC 3464).

@@ -135,6 +135,10 @@ func TestEachFactHasItsReason(t *testing.T) {
 			set(&a.message.Protected, "Cc", desk.Alpha)
 		}, verdict.OK},
 		{"only the outer To names us", func(a *arrival) { a.message.Protected = pgpmime.Header{{Name: "From", Value: desk.Beta}} }, verdict.NotBound},
+		{"a protected To that cannot be read, beside a Cc", func(a *arrival) {
+			set(&a.message.Protected, "To", "Contact point: 24/7 <"+desk.Alpha+">")
+			set(&a.message.Protected, "Cc", desk.Gamma)
+		}, verdict.NotBound},
 		{"a protected To that names nobody", func(a *arrival) { set(&a.message.Protected, "To", "undisclosed-recipients:;") }, verdict.NotBound},
 
 		{"not encrypted", func(a *arrival) { a.message.Encrypted = false }, verdict.NotEncrypted},

@@ -12,13 +12,13 @@ func TestRationComesBackEvenly(t *testing.T) {
 	now := time.Now()
 	spend := func(n int) (spent int) {
 		for range n {
-			if r.spend("192.0.2.1", now) {
+			if r.spend(at("192.0.2.1"), now) {
 				spent++
 			}
 		}
 		return spent
 	}
-	if got := spend(6); got != 4 || r.left("192.0.2.1", now) || !r.left("192.0.2.2", now) {
+	if got := spend(6); got != 4 || r.left(at("192.0.2.1"), now) || !r.left(at("192.0.2.2"), now) {
 		t.Errorf("spent %d of 4", got)
 	}
 	now = now.Add(30 * time.Minute)
@@ -40,16 +40,16 @@ func TestRationCountsNetworks(t *testing.T) {
 		"an address in a zone": {"fe80::1%eth0", "fe80::2%eth1"},
 	} {
 		r := newRation(1)
-		if r.spend(pair[0], now); r.left(pair[1], now) {
+		if r.spend(at(pair[0]), now); r.left(at(pair[1]), now) {
 			t.Errorf("%s: %v count apart", same, pair)
 		}
 	}
 	r := newRation(1)
-	if r.spend("2001:db8::1", now); !r.left("2001:db8:0:1::1", now) || !r.left("192.0.2.1", now) {
+	if r.spend(at("2001:db8::1"), now); !r.left(at("2001:db8:0:1::1"), now) || !r.left(at("192.0.2.1"), now) {
 		t.Error("other networks count together")
 	}
 	var without *ration = newRation(0)
-	if !without.spend("192.0.2.1", now) || !without.left("192.0.2.1", now) {
+	if !without.spend(at("192.0.2.1"), now) || !without.left(at("192.0.2.1"), now) {
 		t.Error("0 is without limit")
 	}
 }
@@ -57,13 +57,13 @@ func TestRationCountsNetworks(t *testing.T) {
 func TestRationHoldsABoundedNumberOfAddresses(t *testing.T) {
 	r := newRation(2)
 	now := time.Now()
-	r.spend("192.0.2.1", now)
-	r.spend("192.0.2.1", now)
+	r.spend(at("192.0.2.1"), now)
+	r.spend(at("192.0.2.1"), now)
 	for i := range 3 * maxRationed {
-		r.spend(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
+		r.spend(at(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)), now)
 	}
-	if len(r.used) > maxRationed || r.left("192.0.2.1", now) {
-		t.Errorf("%d addresses; what was used up is forgotten: %t", len(r.used), r.left("192.0.2.1", now))
+	if len(r.used) > maxRationed || r.left(at("192.0.2.1"), now) {
+		t.Errorf("%d addresses; what was used up is forgotten: %t", len(r.used), r.left(at("192.0.2.1"), now))
 	}
 }
 
@@ -118,5 +118,33 @@ func TestWhoGivesUpWaitingBlocksNobody(t *testing.T) {
 	}
 	if first.release(); b.left != 10 || b.waiting.Len() != 0 {
 		t.Errorf("%d left, %d wait", b.left, b.waiting.Len())
+	}
+}
+
+func at(remote string) peer { return peer{network: network(remote)} }
+
+// What was compressed takes its real size of the budget, or waits outside.
+func TestShareGrowsWithWhatComesOutOfIt(t *testing.T) {
+	b := newBudget(100)
+	first, err := b.take(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.take(t.Context(), 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.grow(-5) || !first.grow(50) || b.left != 10 {
+		t.Errorf("%d left, want 10", b.left)
+	}
+	if second.grow(11) || b.left != 10 {
+		t.Errorf("more was taken than there is: %d left", b.left)
+	}
+	second.release()
+	if !first.grow(1000) || b.left != 0 {
+		t.Errorf("%d left; what is larger than all goes alone", b.left)
+	}
+	if first.release(); b.left != 100 {
+		t.Errorf("%d left at the end", b.left)
 	}
 }

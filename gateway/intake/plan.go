@@ -117,6 +117,7 @@ func (a *arrival) plan(ctx context.Context, v verdict.Verdict, found queue.Found
 			if err != nil || served.stray != "" {
 				return served, err
 			}
+			p = served // what is answered, whatever else the message asks
 		}
 		if a.class.Kinds[0] == request.Auto {
 			p.stray = mailbox.Triage
@@ -168,6 +169,8 @@ func (a *arrival) belongsTo(parent request.State) bool {
 	switch {
 	case !kind.Asks(), kind == request.Unclassified, code != "":
 		return true
+	case isPing(parent):
+		return kind == request.Ping && !a.class.Emergency // our test, sent back; all else that is asked is new
 	case a.class.Form != nil, a.class.Emergency && !parent.Emergency:
 		return false
 	}
@@ -188,7 +191,10 @@ func (a *arrival) attachTo(parent request.State) *attachment {
 	}
 	folder := mailbox.Inbox
 	if isPing(parent) && kind == request.Response {
-		final, folder = true, mailbox.Archive // whatever it says, it was reached
+		final = true // whatever it says, it was reached
+		if said || a.class.NothingNew {
+			folder = mailbox.Archive
+		}
 	}
 	if kind != request.Auto && (a.class.Emergency || a.class.ClaimsEmergency) {
 		folder = mailbox.Emergency
@@ -199,7 +205,7 @@ func (a *arrival) attachTo(parent request.State) *attachment {
 }
 
 // isPing reports whether the request is a test that this desk sent. Its answer
-// ends it: there is nothing for anybody to do.
+// ends it: there is nothing to do but to read what a person wrote.
 func isPing(s request.State) bool {
 	return s.Direction == request.Sent && s.Kind == request.Ping
 }

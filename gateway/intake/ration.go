@@ -2,8 +2,11 @@ package intake
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
+
+	"relais.example/gateway/smtpd"
 )
 
 // maxRationed bounds the memory of a ration.
@@ -14,7 +17,21 @@ const maxRationed = 4096
 type ration struct {
 	mu      sync.Mutex
 	perHour float64
-	used    map[netip.Prefix]use
+	used    map[peer]use
+}
+
+// peer is who is rationed: a network, and the domain of the envelope senders
+// where those that share a mail provider are told apart.
+type peer struct {
+	network netip.Prefix
+	domain  string
+}
+
+// peerOf returns the peer that sent m. Who has an address alone can write any
+// domain, so the network is rationed, too.
+func peerOf(m smtpd.Inbound) peer {
+	_, domain, _ := strings.Cut(m.MailFrom, "@")
+	return peer{network(m.Remote), strings.ToLower(domain[:min(len(domain), 255)])}
 }
 
 type use struct {
@@ -27,27 +44,26 @@ func newRation(perHour int) *ration {
 	if perHour <= 0 {
 		return nil
 	}
-	return &ration{perHour: float64(perHour), used: map[netip.Prefix]use{}}
+	return &ration{perHour: float64(perHour), used: map[peer]use{}}
 }
 
 // left reports whether the address has something left.
-func (r *ration) left(remote string, now time.Time) bool {
+func (r *ration) left(p peer, now time.Time) bool {
 	if r == nil {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.now(network(remote), now) <= r.perHour-1
+	return r.now(p, now) <= r.perHour-1
 }
 
 // spend uses one up. It returns false, and uses nothing, if none is left.
-func (r *ration) spend(remote string, now time.Time) bool {
+func (r *ration) spend(key peer, now time.Time) bool {
 	if r == nil {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := network(remote)
 	n := r.now(key, now)
 	if n > r.perHour-1 {
 		return false
@@ -60,7 +76,7 @@ func (r *ration) spend(remote string, now time.Time) bool {
 }
 
 // now returns what the address has used and not got back.
-func (r *ration) now(key netip.Prefix, now time.Time) float64 {
+func (r *ration) now(key peer, now time.Time) float64 {
 	u := r.used[key]
 	return max(0, u.n-now.Sub(u.at).Hours()*r.perHour)
 }
@@ -68,7 +84,7 @@ func (r *ration) now(key netip.Prefix, now time.Time) float64 {
 // forget drops the addresses that have got everything back, or else the one
 // that has the least to come.
 func (r *ration) forget(now time.Time) {
-	var least netip.Prefix
+	var least peer
 	lowest := r.perHour + 1
 	for key := range r.used {
 		n := r.now(key, now)

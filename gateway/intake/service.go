@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"relais.example/gateway/mimeindex"
+	"relais.example/routing/classify"
 	"relais.example/routing/directory"
 	"relais.example/routing/inquiry"
 	"relais.example/routing/mailbox"
 	"relais.example/routing/queue"
+	"relais.example/routing/request"
 )
 
 // DirectoryHeader carries, inside the signed part of a receipt, which version
@@ -20,18 +23,23 @@ const DirectoryHeader = "X-Relais-Directory"
 
 // serve finds what the gateway itself does about an accepted message that
 // belongs to no request: a new version of the Directory, a receipt for one, a
-// question to it. Such messages are filed away; nobody has to read them.
+// question to it. What says nothing else is filed away; nobody has to read it.
 func (a *arrival) serve(p *plan) {
 	switch {
 	case a.takeInquiry(p): // it asks nothing else, whatever words are in it
+		p.stray = mailbox.Archive
 	case a.class.Emergency, a.class.ClaimsEmergency:
-		return
-	case a.takeReceipt(p), a.takeRelease(p):
+	case !a.takeReceipt(p) && !a.takeRelease(p), a.class.Form != nil:
+	case a.automatic():
+		p.stray = mailbox.Archive
+	case definite(a.class.Kinds[0]): // it asks something, too
 	default:
-		return
+		p.stray = mailbox.Triage // what a person wrote, a person reads
 	}
-	p.stray = mailbox.Archive
 }
+
+// definite reports whether something is asked, and what.
+func definite(k request.Kind) bool { return k.Asks() && k != request.Unclassified }
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
@@ -71,7 +79,9 @@ func (a *arrival) takeRelease(p *plan) bool {
 		a.in.o.Log.Warn("a Directory that came by mail was not installed", "desk", a.desk.ID, "from", a.peer.ID, "error", err)
 		return false // a person must see it
 	}
-	if a.desk.Acknowledge && !a.automatic() {
+	// A gateway sends the Directory as automatic mail, and waits for this. Nothing
+	// answers a receipt.
+	if a.desk.Acknowledge {
 		a.answer(p, queue.Out{Purpose: queue.PurposeReceipt})
 	}
 	return true
@@ -101,13 +111,24 @@ func attachedDirectory(entity []byte) (doc, signature []byte) {
 	return doc, signature
 }
 
+// maxServed is the longest text that the gateway answers by itself, in bytes.
+const maxServed = 4096
+
 // takeInquiry answers questions to the Directory.
 func (a *arrival) takeInquiry(p *plan) bool {
-	if !a.desk.DirectoryService || a.automatic() || !plainText(a.message.Entity) {
+	if !a.desk.DirectoryService || a.automatic() || a.class.Form != nil || !plainText(a.message.Entity) {
 		return false
 	}
-	questions := inquiry.Read(a.subject(), mimeindex.Reading(a.message.Entity, 4096))
+	text := mimeindex.Reading(a.message.Entity, maxServed+1)
+	if len(text) > maxServed {
+		return false
+	}
+	questions, rest := inquiry.Read(a.subject(), text)
 	if len(questions) == 0 {
+		return false
+	}
+	below := a.in.o.Classifier.Classify(classify.Input{Body: rest})
+	if definite(below.Kinds[0]) || below.Emergency || below.ClaimsEmergency {
 		return false
 	}
 	var lines []string
@@ -121,14 +142,12 @@ func (a *arrival) takeInquiry(p *plan) bool {
 }
 
 // plainText reports whether the message is one text, so that nothing in it is
-// overlooked.
+// overlooked. Apple's programs put files into one of the alternatives.
 func plainText(entity []byte) bool {
 	root := mimeindex.Build(entity).Root
-	switch root.Type + "/" + root.Subtype {
-	case "text/plain":
-		return true
-	case "multipart/alternative":
-		return len(root.Parts) > 0 && root.Parts[0].Type == "text"
+	if root.Type+"/"+root.Subtype == "multipart/alternative" {
+		other := func(p *mimeindex.Part) bool { return p.Type != "text" || p.Disposition == "attachment" }
+		return len(root.Parts) > 0 && !slices.ContainsFunc(root.Parts, other)
 	}
-	return false
+	return root.Type+"/"+root.Subtype == "text/plain" && root.Disposition != "attachment"
 }

@@ -130,13 +130,6 @@ func (a *arrival) acknowledge(tx *queue.Tx, p plan) error {
 	return nil
 }
 
-// answersTest reports whether the message is a test of this contact point that
-// the gateway answers: it says in the form, which leaves no doubt, that it is
-// one and nothing else. The answer closes the request, so nothing less will do.
-func (a *arrival) answersTest() bool {
-	return a.desk.Acknowledge && !a.automatic() && a.class.Form["kind"] == string(request.Ping) && len(a.class.Kinds) == 1 && !a.class.Emergency && !a.class.ClaimsEmergency
-}
-
 func (a *arrival) messageID() string {
 	values, _ := a.message.Field("Message-Id")
 	if ids := MessageIDs(strings.Join(values, " "), 1); len(ids) > 0 {

@@ -22,7 +22,7 @@ import (
 // so many are kept.
 func (a *arrival) hold(ctx context.Context) (smtpd.Outcome, verdict.Verdict, error) {
 	now := time.Now()
-	if !a.in.unreadablePerIP.spend(a.inbound.Remote, now) || !a.in.unreadable.spend("", now) {
+	if !a.in.unreadablePerIP.spend(peer{network: network(a.inbound.Remote)}, now) || !a.in.unreadable.spend(peer{}, now) {
 		return smtpd.Outcome{}, verdict.Verdict{}, errTooManyUnreadable
 	}
 	// A new arrival, because what went over its time may still read this one.

@@ -1,10 +1,6 @@
 package mimeindex
 
-import (
-	"html"
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // Reading returns the decoded text of a message that a person reads first, at
 // most limit bytes of it: the text/plain parts that are no attachments, and
@@ -66,18 +62,4 @@ func (p *Part) collect(raw []byte, limit int, plain, rich *found) {
 		into.size += len(text)
 		return true
 	})
-}
-
-var (
-	hidden = regexp.MustCompile(`(?is)<(script|style|head|title)\b.*?</(script|style|head|title)\s*>|<!--.*?-->`)
-	breaks = regexp.MustCompile(`(?i)<(br|/p|/div|/tr|/li|/h[1-6])\b[^>]*>`)
-	tags   = regexp.MustCompile(`(?s)<[^>]*>`)
-)
-
-// stripTags turns HTML into text that is good enough to classify; it is never
-// shown to anybody.
-func stripTags(s string) string {
-	s = hidden.ReplaceAllString(s, " ")
-	s = breaks.ReplaceAllString(s, "\n")
-	return html.UnescapeString(tags.ReplaceAllString(s, " "))
 }

@@ -109,7 +109,8 @@ func (r *Reply) inquiry(out queue.Out) (automatic, error) {
 	}
 	d, now := r.o.Directory(), time.Now()
 	var b strings.Builder
-	for _, q := range inquiry.Read("", asked) {
+	questions, _ := inquiry.Read("", asked)
+	for _, q := range questions {
 		fmt.Fprintf(&b, "> %s\n\n%s\n", q, inquiry.Answer(d, q, now, r.o.Keys))
 	}
 	fmt.Fprintf(&b, "From the Directory of the 24/7 Network, version %d. Confidential. Ask \"help\" for what can be asked.\n", d.Version())

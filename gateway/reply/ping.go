@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"relais.example/gateway/intake"
 	"relais.example/routing/deadline"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
@@ -73,21 +74,10 @@ func sentOnce(ctx context.Context, q *queue.Desk, once string) (bool, error) {
 }
 
 func pingText(desk string, out queue.Out) automatic {
-	return automatic{subject: "PING: test of the contact point, please answer", body: strings.ReplaceAll(fmt.Sprintf(`This is a test: can %[2]s be reached? It asks for nothing else.
-A Relais gateway answers by itself. Otherwise please press Reply and send
-the message back as it is.
-
-Ceci est un test : %[2]s est-il joignable ? Rien d'autre n'est demandé.
-Une passerelle Relais répond d'elle-même. Sinon, veuillez cliquer sur
-« Répondre » et renvoyer le message tel quel.
-
-=== 24/7 REQUEST v1 ===
-kind: PING
-reference: %[3]s
-from: %[1]s
-sent: %[4]s
-=== END ===
-`, desk, out.To, out.Request, out.Since.UTC().Format(time.RFC3339)), "\n", "\r\n")}
+	return automatic{
+		subject: "PING: test of the contact point, please answer",
+		body:    strings.ReplaceAll(intake.TestMessage(desk, out.To, out.Request, out.Since), "\n", "\r\n"),
+	}
 }
 
 // pong answers a test, with the time at which it was received.

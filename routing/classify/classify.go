@@ -118,7 +118,8 @@ func (c *Classifier) classify(in Input) (Result, int) {
 		}
 	}
 	c.markers.markParts(sc.lines)
-	if formTo > 0 && (!formQuoted || nothingNew(sc.lines)) {
+	result.NothingNew = nothingNew(sc.lines)
+	if formTo > 0 && (!formQuoted || result.NothingNew) {
 		result.Form = c.parseForm(sc.lines[formFrom+1 : max(formFrom+1, formTo-1)])
 		sc.addForm(result.Form)
 	}

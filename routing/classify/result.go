@@ -46,6 +46,7 @@ type Result struct {
 	Form             map[string]string // fields of the machine form block; nil if none
 	Language         string            // "en", "fr"; "" if not recognised
 	Evidence         []Evidence        // of everything but the kinds: emergency, form, cut
+	NothingNew       bool              // no text of its own, but perhaps one that it quotes or a form
 	Cut              bool              // the text was longer than MaxText and only its beginning was read
 }
 

@@ -45,32 +45,35 @@ const (
 // Read finds the questions in a mail: the subject if it is one, and the lines
 // of the text. A mail that says anything else, up to a line that takes leave or
 // begins a signature, is no inquiry but something for a person, and gives nil:
-// "find enclosed our request" must not be answered by a machine.
-func Read(subject, text string) []Question {
-	var out []Question
+// "find enclosed our request" must not be answered by a machine. rest is what
+// stands behind that line, which may say anything.
+func Read(subject, text string) (out []Question, rest string) {
 	if q, ok := parse(subject); ok {
 		out = append(out, q)
 	}
+	read := 0
 	for line := range strings.Lines(text) {
+		read += len(line)
 		line = strings.TrimSpace(line)
 		if line == "" {
 			continue
 		}
 		if leave.MatchString(line) {
+			rest = text[read:]
 			break
 		}
 		q, ok := parse(line)
 		if !ok {
-			return nil
+			return nil, ""
 		}
 		if !slices.Contains(out, q) {
 			out = append(out, q)
 		}
 	}
 	if len(out) > MaxQuestions {
-		return nil
+		return nil, ""
 	}
-	return out
+	return out, rest
 }
 
 // leave is how a mail ends: the signature mark, or a word of thanks.

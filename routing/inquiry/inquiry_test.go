@@ -31,7 +31,8 @@ func TestRead(t *testing.T) {
 		{"find " + strings.Repeat("x", 300), "", "[]"},
 	}
 	for _, tt := range tests {
-		if got := fmt.Sprint(Read(tt.subject, tt.text)); got != tt.want {
+		questions, _ := Read(tt.subject, tt.text)
+		if got := fmt.Sprint(questions); got != tt.want {
 			t.Errorf("%q, %q: %s, want %s", tt.subject, tt.text, got, tt.want)
 		}
 	}
@@ -79,7 +80,7 @@ func TestAnswer(t *testing.T) {
 		{"help", []string{"who handles KIND"}, "XB-2"},
 	}
 	for _, tt := range tests {
-		questions := Read(tt.ask, "")
+		questions, _ := Read(tt.ask, "")
 		if len(questions) != 1 {
 			t.Fatalf("%q is no question", tt.ask)
 		}
@@ -102,12 +103,12 @@ func FuzzRead(f *testing.F) {
 	f.Add("", "find \x00\r\n?")
 	d, _ := sample(f)
 	f.Fuzz(func(t *testing.T, subject, text string) {
-		questions := Read(subject, text)
+		questions, _ := Read(subject, text)
 		if len(questions) > MaxQuestions {
 			t.Fatalf("%d questions", len(questions))
 		}
 		for _, q := range questions {
-			if again := Read(q.String(), ""); len(again) != 1 || again[0] != q {
+			if again, _ := Read(q.String(), ""); len(again) != 1 || again[0] != q {
 				t.Fatalf("%q reads back as %v", q, again)
 			}
 			if n := len(Answer(d, q, time.Unix(1800000000, 0), pgp.DefaultPolicy())); n == 0 || n > 1<<16 {
