@@ -27,6 +27,9 @@ func (a *arrival) serve(p *plan) {
 	case a.class.Emergency, a.class.ClaimsEmergency:
 		return
 	case a.takeReceipt(p), a.takeRelease(p):
+	case a.takeCorrection(p):
+		p.stray = mailbox.Inbox // for what it says beside the fields
+		return
 	default:
 		return
 	}
