@@ -101,6 +101,16 @@ type Directory struct {
 	Dir           string `yaml:"dir" is:"dir" default:"directory" doc:"Folder with directory.json and directory.json.asc."`
 	Distribute    bool   `yaml:"distribute" default:"false" doc:"Send each new version, once it is in force here, by signed and encrypted mail to every contact point that has no desk here. For the Secretariat."`
 	AuthorityFile string `yaml:"authority_file" is:"file" default:"directory/authority.asc" doc:"OpenPGP certificate of the Directory authority. Only versions signed by it are used."`
+	Pull          Pull   `yaml:"pull" doc:"Fetch new versions from another gateway, such as the Secretariat's, besides those that come by mail."`
+}
+
+// Pull says where the Directory is fetched from.
+type Pull struct {
+	URL          string        `yaml:"url" is:"httpsurl" default:"" example:"https://relais.secretariat.example/api/directory/directory.json" doc:"Address of the document; its signature is fetched from the same address with .asc behind it. Empty: nothing is fetched."`
+	User         string        `yaml:"user" default:"" example:"gateway-xa" doc:"Account there, of the role peer."`
+	PasswordFile string        `yaml:"password_file" is:"secretfile" default:"" doc:"File with its password."`
+	CAFile       string        `yaml:"ca_file" is:"file" default:"" doc:"PEM file with the authorities that may vouch for the server there. Empty: those of the system."`
+	Every        time.Duration `yaml:"every" min:"1s" default:"15m" doc:"How often to ask. An unchanged Directory costs one short answer."`
 }
 
 // Desk is a contact point served by this gateway.

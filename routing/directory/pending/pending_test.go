@@ -246,7 +246,7 @@ func TestTextThatIsNoUTF8IsReadBack(t *testing.T) {
 	if back, err := s.Get(c.ID); err != nil || back.Proposal.New != "a\uFFFDb" {
 		t.Errorf("%+v, %v", back, err)
 	}
-	if _, err := s.Reject(c.ID, "amy", "\xff"+strings.Repeat("é", maxNote), now); err != nil {
+	if _, err := s.Reject(c.ID, "amy", "\xff"+strings.Repeat("é", maxNote), "", now); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Get(c.ID); err != nil {
