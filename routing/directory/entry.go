@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"relais.example/crypto/pgp"
 )
 
 var entryType = reflect.TypeFor[ContactPoint]()
@@ -95,9 +97,10 @@ func (cp *ContactPoint) removeCertificates(c FieldChange) error {
 		return fmt.Errorf("entry %s: certificates: %w", cp.ID, err)
 	}
 	var kept []string
-	for i, cert := range cp.certificates {
-		if i < len(cp.CertificatesArmored) && !slices.Contains(gone, cert.Fingerprint()) {
-			kept = append(kept, cp.CertificatesArmored[i])
+	for _, armored := range cp.CertificatesArmored {
+		certs, err := pgp.ParseCertificates([]byte(armored))
+		if err != nil || len(certs) != 1 || !slices.Contains(gone, certs[0].Fingerprint()) {
+			kept = append(kept, armored)
 		}
 	}
 	cp.CertificatesArmored = kept

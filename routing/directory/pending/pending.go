@@ -185,8 +185,8 @@ func (c *Change) append(e Entry) {
 	c.History = append(c.History, e)
 }
 
-// check verifies the chain.
-func (c Change) check() error {
+// Check verifies the chain of the history. The error is [ErrAltered].
+func (c Change) Check() error {
 	if c.ID != c.Proposal.identity() || len(c.History) == 0 {
 		return ErrAltered
 	}

@@ -179,7 +179,7 @@ func (s *Store) Get(id string) (Change, error) {
 	if err != nil {
 		return c, fmt.Errorf("reading pending change: %w", err)
 	}
-	if len(b) > maxFile || json.Unmarshal(b, &c) != nil || c.ID != id || c.check() != nil {
+	if len(b) > maxFile || json.Unmarshal(b, &c) != nil || c.ID != id || c.Check() != nil {
 		return Change{}, fmt.Errorf("pending change %s: %w", id, ErrAltered)
 	}
 	return c, nil
