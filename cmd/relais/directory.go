@@ -146,6 +146,9 @@ func directoryShow() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if len(args) == 0 {
+				if err := from.looked(cmd, "show", "", d.Counts().ContactPoints); err != nil {
+					return err
+				}
 				printDirectorySummary(out, d, authority)
 				var all []directory.Hit
 				for i := range d.Document().Parties {
@@ -157,6 +160,9 @@ func directoryShow() *cobra.Command {
 				return printHits(out, all)
 			}
 			id := strings.ToUpper(args[0])
+			if err := from.looked(cmd, "show", id, 1); err != nil {
+				return err
+			}
 			if cp, ok := d.ContactPoint(id); ok {
 				return printContactPoint(out, d, cp, time.Now())
 			}
@@ -188,6 +194,9 @@ field counts, also e-mail addresses, telephone numbers and fingerprints.`,
 			}
 			query := strings.Join(args, " ")
 			hits := d.Search(query, limit)
+			if err := from.looked(cmd, "search", query, len(hits)); err != nil {
+				return err
+			}
 			if len(hits) == 0 {
 				return fmt.Errorf("no contact point matches %q; try fewer or shorter words", query)
 			}

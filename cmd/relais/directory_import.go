@@ -111,6 +111,9 @@ file is as confidential as the Directory: it is written for its owner only.`,
 			if err := interchange.Export(&b, d.Document(), interchange.Format(format), v); err != nil {
 				return err
 			}
+			if err := from.looked(cmd, "export", "", d.Counts().ContactPoints); err != nil {
+				return err
+			}
 			if out == "" || out == "-" {
 				_, err := cmd.OutOrStdout().Write(b.Bytes())
 				return err

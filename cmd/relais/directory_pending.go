@@ -140,7 +140,7 @@ the whole fingerprint. Nothing in the Directory changes by this.`,
 			if change.Status() == pending.Confirmed {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is confirmed by %s; hand it to the authority: relais directory pending export %s\n",
 					change.ID, strings.Join(change.ConfirmedBy(), " and "), change.ID)
-				return nil
+				return tellResult(cmd, c, change)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: confirmed by %s; a second, different person must confirm it\n", change.ID, who.user)
 			return nil
@@ -156,7 +156,7 @@ the whole fingerprint. Nothing in the Directory changes by this.`,
 
 func pendingReject(from *directorySource) *cobra.Command {
 	var who person
-	var why string
+	var why, tell string
 	cmd := &cobra.Command{
 		Use:   "reject ID --by USER --why TEXT",
 		Short: "End a change for good",
@@ -173,15 +173,16 @@ func pendingReject(from *directorySource) *cobra.Command {
 			if err := who.prove(cmd, c, change); err != nil {
 				return err
 			}
-			if _, err := store.Reject(change.ID, who.user, why, time.Now()); err != nil {
+			if _, err := store.Reject(change.ID, who.user, why, tell, time.Now()); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is rejected\n", change.ID)
-			return nil
+			return tellResult(cmd, c, change)
 		},
 	}
 	who.flags(cmd)
 	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
+	cmd.Flags().StringVar(&tell, "tell", "", "what the contact point is told, when it asked for the change itself")
 	return cmd
 }
 

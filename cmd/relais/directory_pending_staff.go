@@ -16,6 +16,7 @@ import (
 
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
+	"relais.example/gateway/control"
 	"relais.example/gateway/server"
 	"relais.example/routing/directory"
 	"relais.example/routing/directory/pending"
@@ -107,6 +108,26 @@ func (p *person) prove(cmd *cobra.Command, c *config.Config, change pending.Chan
 	return nil
 }
 
+// tellResult has the running gateway tell the contact point what became of a
+// change that it asked for. One that does not run does so when it starts.
+func tellResult(cmd *cobra.Command, c *config.Config, change pending.Change) error {
+	if !change.Proposal.Asked() {
+		return nil
+	}
+	var done bool
+	err := control.Call(cmd.Context(), c.DataDir, "directory-pending", struct{}{}, &done)
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
+		fmt.Fprintf(cmd.OutOrStdout(), "%s asked for it and will be told when the gateway runs\n", change.Proposal.ContactPoint)
+		return nil
+	case err != nil: // it looks by itself every minute
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s will be told within a minute; the gateway was not asked: %v\n", change.Proposal.ContactPoint, err)
+		return nil
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s asked for it and is told by mail\n", change.Proposal.ContactPoint)
+	return nil
+}
+
 func handedOver(c pending.Change) bool { return c.History[len(c.History)-1].Act == pending.HandedOver }
 
 func printChange(out io.Writer, d *directory.Directory, c pending.Change) error {
@@ -121,9 +142,12 @@ func printChange(out io.Writer, d *directory.Directory, c pending.Change) error 
 	}
 	if p.Kind == pending.Certificate {
 		w.field("Certificate", directory.Spaced(p.Fingerprint))
-	} else {
-		w.field("Now", oneLine(p.Old))
-		w.field("Proposed", oneLine(p.New))
+	}
+	for _, f := range append([]directory.FieldChange{{Old: p.Old, New: p.New}}, p.Fields...) {
+		if p.Kind == pending.Field && f.Old+f.New != "" {
+			w.field(strings.TrimSpace("Now "+f.Path), orDash(oneLine(f.Old)))
+			w.field("Proposed", orDash(oneLine(f.New)))
+		}
 	}
 	w.field("Came", fmt.Sprintf("%s, %s, for %s", p.Seen.Format("2006-01-02 15:04 UTC"), p.Carrier, p.Desk))
 	w.field("Request", p.Request)

@@ -26,6 +26,7 @@ func (w *work) flags(cmd *cobra.Command) {
 func directoryDraft() *cobra.Command {
 	var w work
 	var previous, authority string
+	var changes []string
 	cmd := &cobra.Command{
 		Use:   "draft FILE --by NAME",
 		Short: "Take a document into work as the next version",
@@ -35,8 +36,9 @@ it carries the digest of that; what the file says of both does not count.
 
 With --previous, a Directory that was signed before this folder existed becomes
 the version before. Shows the open errors and what changes.`,
-		Example: `  relais directory draft draft.json --by "A. Author"`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  relais directory draft draft.json --by "A. Author"
+  relais directory draft directory.json --by "A. Author" --change XB-1-0123456789ab.json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := directory.ReadDocument(args[0])
 			if err != nil {
@@ -45,6 +47,11 @@ the version before. Shows the open errors and what changes.`,
 			doc, _, err := directory.ReadDraft(raw)
 			if err != nil {
 				return fmt.Errorf("%s is no Directory; mend it first:\n%w", args[0], err)
+			}
+			for _, file := range changes {
+				if err := applyChange(doc, file); err != nil {
+					return err
+				}
 			}
 			f, err := release.Open(w.dir)
 			if err != nil {
@@ -62,6 +69,7 @@ the version before. Shows the open errors and what changes.`,
 		},
 	}
 	w.flags(cmd)
+	cmd.Flags().StringSliceVar(&changes, "change", nil, "confirmed change to make in it, as relais directory pending export wrote it; may be repeated")
 	cmd.Flags().StringVar(&previous, "previous", "", "signed Directory in force, when the folder has no published version yet")
 	cmd.Flags().StringVar(&authority, "authority", "", "certificate of the authority that signed it (default: authority.asc beside it)")
 	return cmd

@@ -61,6 +61,8 @@ func checkString(s string, tag reflect.StructTag) error {
 		if !credentialPattern.MatchString(s) {
 			return fmt.Errorf("%q is not the name of a systemd credential; use e.g. \"desk-passphrase\"", clip(s))
 		}
+	case "httpsurl":
+		return checkHTTPS(s)
 	case "date":
 		return checkDate(s)
 	case "fingerprint":
@@ -132,11 +134,42 @@ func checkRedisURL(s string) error {
 	return nil
 }
 
+// checkHTTPS does not repeat the address: it may hold a password.
+func checkHTTPS(s string) error {
+	const use = "use e.g. \"https://relais.secretariat.example/api/directory/directory.json\""
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "https" || u.Host == "" || !hostPattern.MatchString(u.Hostname()) && net.ParseIP(u.Hostname()) == nil:
+		return fmt.Errorf("not an https:// address; %s", use)
+	case u.User != nil:
+		return fmt.Errorf("must hold no user and password; put them into user and password_file beside it")
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("must have nothing behind a ? or #; %s", use)
+	}
+	return nil
+}
+
+func (c *Config) checkPull(d *decoder) {
+	p := c.Directory.Pull
+	if p.URL == "" {
+		for key, value := range map[string]string{"user": p.User, "password_file": p.PasswordFile, "ca_file": p.CAFile} {
+			if value != "" && !d.bad["directory.pull.url"] {
+				d.at("directory.pull."+key, "has no effect without directory.pull.url; set it or remove this")
+			}
+		}
+		return
+	}
+	if p.User == "" || p.PasswordFile == "" {
+		d.at("directory.pull.url", "needs directory.pull.user and directory.pull.password_file beside it")
+	}
+}
+
 // check finds what is wrong between keys.
 func (c *Config) check(d *decoder) {
 	c.checkListen(d)
 	c.checkDesks(d)
 	c.checkRelay(d)
+	c.checkPull(d)
 	if c.Keyholder.Socket == "" && len(c.Keyholder.Users) > 0 && !d.bad["keyholder.socket"] {
 		d.at("keyholder.users", "has no effect without keyholder.socket; set it or remove this")
 	}

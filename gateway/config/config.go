@@ -101,6 +101,16 @@ type Directory struct {
 	Dir           string `yaml:"dir" is:"dir" default:"directory" doc:"Folder with directory.json and directory.json.asc."`
 	Distribute    bool   `yaml:"distribute" default:"false" doc:"Send each new version, once it is in force here, by signed and encrypted mail to every contact point that has no desk here. For the Secretariat."`
 	AuthorityFile string `yaml:"authority_file" is:"file" default:"directory/authority.asc" doc:"OpenPGP certificate of the Directory authority. Only versions signed by it are used."`
+	Pull          Pull   `yaml:"pull" doc:"Fetch new versions from another gateway, such as the Secretariat's, besides those that come by mail."`
+}
+
+// Pull says where the Directory is fetched from.
+type Pull struct {
+	URL          string        `yaml:"url" is:"httpsurl" default:"" example:"https://relais.secretariat.example/api/directory/directory.json" doc:"Address of the document; its signature is fetched from the same address with .asc behind it. Empty: nothing is fetched."`
+	User         string        `yaml:"user" default:"" example:"gateway-xa" doc:"Account there, of the role peer."`
+	PasswordFile string        `yaml:"password_file" is:"secretfile" default:"" doc:"File with its password."`
+	CAFile       string        `yaml:"ca_file" is:"file" default:"" doc:"PEM file with the authorities that may vouch for the server there. Empty: those of the system."`
+	Every        time.Duration `yaml:"every" min:"1s" default:"15m" doc:"How often to ask. An unchanged Directory costs one short answer."`
 }
 
 // Desk is a contact point served by this gateway.
@@ -110,8 +120,8 @@ type Desk struct {
 	PassphraseFile       string   `yaml:"passphrase_file" is:"secretfile" default:"" doc:"File with the passphrase of these keys. Empty: the keys are not protected, or passphrase_credential names it."`
 	PassphraseCredential string   `yaml:"passphrase_credential" is:"credential" default:"" example:"desk-passphrase" doc:"Name of a systemd credential that holds the passphrase of these keys (LoadCredential= or LoadCredentialEncrypted= in the unit). Instead of passphrase_file."`
 	Acknowledge          bool     `yaml:"acknowledge" default:"true" doc:"Send a signed and encrypted acknowledgement for each accepted request."`
-	// DirectoryService turns on answers to questions by mail.
-	DirectoryService    bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles). For the desk of the Secretariat."`
+	// DirectoryService turns on answers to questions and changes by mail.
+	DirectoryService    bool   `yaml:"directory_service" default:"false" doc:"Answer questions to the Directory that listed contact points send by signed mail (find, key, who handles), and take the changes of their own entries as pending changes. For the desk of the Secretariat."`
 	RemindStaff         bool   `yaml:"remind_staff" default:"true" doc:"Tell the staff 60, 30, 14 and 3 days before the desk's key ends. The first desk with this setting is told of other contact points' certificates, too."`
 	RemindContactPoints bool   `yaml:"remind_contact_points" default:"false" doc:"Write to contact points, signed and encrypted, 60, 30, 14 and 3 days before their certificate ends. The first desk with this setting does so for the whole gateway. directory.distribute turns it on for all desks: the Secretariat reminds, not every gateway of the Network."`
 	Inbox               string `yaml:"inbox" is:"inbox" default:"decrypted" doc:"How staff see mail. decrypted: the gateway decrypts and serves it over TLS."`

@@ -125,10 +125,16 @@ func answer(w http.ResponseWriter, result any, err error) {
 	json.NewEncoder(w).Encode(result)
 }
 
+// ErrNotRunning is wrapped when nobody listens at the socket.
+var ErrNotRunning = errors.New("no gateway runs")
+
 // Call sends a command to the gateway whose data folder is dir, and decodes
 // its answer into result.
 func Call(ctx context.Context, dir, command string, args, result any) error {
 	path, done, err := short(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w with the data folder %s; start it with 'relais serve'", ErrNotRunning, dir)
+	}
 	if err != nil {
 		return err
 	}
@@ -149,7 +155,7 @@ func Call(ctx context.Context, dir, command string, args, result any) error {
 	resp, err := client.Do(r)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("the gateway with the data folder %s does not run; start it with 'relais serve'", dir)
+		return fmt.Errorf("%w with the data folder %s; start it with 'relais serve'", ErrNotRunning, dir)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("the gateway with the data folder %s does not let you in; use the account that it runs under", dir)
 	case err != nil:

@@ -28,7 +28,8 @@ type Desk struct {
 	ID          string
 	Keys        func() []*pgp.Key // those of the moment; the first signs, all decrypt; nil: they are not known yet
 	Acknowledge bool              // answer accepted requests with an acknowledgement
-	// DirectoryService answers questions to the Directory (package inquiry).
+	// DirectoryService answers questions to the Directory (package inquiry) and
+	// takes changes that contact points ask for in their own entries.
 	DirectoryService bool
 	// Banner is the language of the note that staff read above a message;
 	// AttachOriginal adds the message as it came.

@@ -158,7 +158,7 @@ func TestWhatIsNoProposal(t *testing.T) {
 		if list, err := store.List(); err != nil || len(list) != 0 {
 			t.Errorf("%s: %d changes, %v", name, len(list), err)
 			for _, c := range list {
-				store.Reject(c.ID, "test", "test", time.Now())
+				store.Reject(c.ID, "test", "test", "", time.Now())
 			}
 		}
 	}

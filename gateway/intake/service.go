@@ -29,13 +29,25 @@ func (a *arrival) serve(p *plan) {
 	case a.takeInquiry(p): // it asks nothing else, whatever words are in it
 		p.stray = mailbox.Archive
 	case a.class.Emergency, a.class.ClaimsEmergency:
-	case !a.takeReceipt(p) && !a.takeRelease(p), a.class.Form != nil:
-	case a.automatic():
-		p.stray = mailbox.Archive
-	case definite(a.class.Kinds[0]): // it asks something, too
-	default:
-		p.stray = mailbox.Triage // what a person wrote, a person reads
+	case a.takeReceipt(p), a.takeRelease(p):
+		p.stray = a.besides()
+	case a.takeCorrection(p):
+		p.stray = mailbox.Inbox // for what it says beside the fields
 	}
+}
+
+// besides returns where a message is filed whose Directory or receipt was taken:
+// "" if it asks something, too, so that it opens a request.
+func (a *arrival) besides() string {
+	switch {
+	case a.class.Form != nil:
+		return ""
+	case a.automatic():
+		return mailbox.Archive
+	case definite(a.class.Kinds[0]):
+		return ""
+	}
+	return mailbox.Triage // what a person wrote, a person reads
 }
 
 // definite reports whether something is asked, and what.

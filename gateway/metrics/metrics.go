@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"relais.example/gateway/pull"
 	"relais.example/routing/directory"
 	"relais.example/routing/queue"
 	"relais.example/routing/request"
@@ -35,6 +36,8 @@ type Metrics struct {
 	refused       *prometheus.CounterVec
 	replayed      *prometheus.CounterVec
 	keyholder     *prometheus.HistogramVec
+	pulls         *prometheus.CounterVec
+	pulled        prometheus.Gauge
 }
 
 // requestTimes are the buckets of what people take: a minute to 60 days.
@@ -73,10 +76,14 @@ func New(version string, desks, causes []string) *Metrics {
 	}
 	m.keyholder = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "relais_keyholder_request_seconds", Help: "Requests to the keyholder by result.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9)}, []string{"operation", "result"})
+	m.pulls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "relais_directory_pulls_total", Help: "Attempts to fetch the Directory from another gateway by result."}, []string{"result"})
+	m.pulled = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "relais_directory_pull_success_timestamp_seconds", Help: "When the last attempt found the Directory in order."})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "relais_build_info", Help: "Always 1; the label is the version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.received, m.deferred, m.receiveTime, m.acknowledge, m.answer, m.relayAttempts, m.fsync, m.logins, m.timers, m.imap, m.smtp,
-		m.refused, m.replayed, m.keyholder, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.refused, m.replayed, m.keyholder, m.pulls, m.pulled, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range desks {
 		m.replayed.WithLabelValues(d)
 		for _, e := range verdict.All() {
@@ -85,6 +92,9 @@ func New(version string, desks, causes []string) *Metrics {
 		for _, cause := range causes {
 			m.deferred.WithLabelValues(d, cause)
 		}
+	}
+	for _, r := range pull.Results() {
+		m.pulls.WithLabelValues(string(r))
 	}
 	for _, r := range []string{"delivered", "deferred", "failed"} {
 		m.relayAttempts.WithLabelValues(r)
@@ -132,6 +142,14 @@ func (m *Metrics) Synced(took time.Duration) { m.fsync.Observe(took.Seconds()) }
 
 // Replayed counts events put back into Redis.
 func (m *Metrics) Replayed(desk string, n int) { m.replayed.WithLabelValues(desk).Add(float64(n)) }
+
+// Pulled counts an attempt to fetch the Directory.
+func (m *Metrics) Pulled(r pull.Result) {
+	m.pulls.WithLabelValues(string(r)).Inc()
+	if r == pull.Installed || r == pull.Unchanged {
+		m.pulled.SetToCurrentTime()
+	}
+}
 
 // Keyholder counts a request to the keyholder.
 func (m *Metrics) Keyholder(operation, result string, took time.Duration) {

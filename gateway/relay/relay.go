@@ -329,7 +329,8 @@ func undelivered(out queue.Out, cause error) notice.Notice {
 		queue.PurposeReply: "answer", queue.PurposeAck: "acknowledgement", queue.PurposeRequest: "request", queue.PurposeMessage: "message",
 		queue.PurposePing: "test", queue.PurposePong: "answer to the test", queue.PurposeRelease: "Directory",
 		queue.PurposeReceipt: "receipt for the Directory", queue.PurposeInquiry: "answer from the Directory",
-		queue.PurposeReminder: "reminder",
+		queue.PurposeCorrection: "answer about changes of an entry",
+		queue.PurposeReminder:   "reminder",
 	}[out.Purpose]
 	about, clocks := "", ""
 	if out.Request != "" {

@@ -22,6 +22,9 @@ func (r *Reminders) changes(ctx context.Context) error {
 	open := 0
 	for _, c := range list {
 		if c.Status() != pending.Open {
+			if err := r.result(ctx, c); err != nil {
+				return fmt.Errorf("pending change %s: %w", c.ID, err)
+			}
 			continue
 		}
 		open++
@@ -67,7 +70,10 @@ func (r *Reminders) proposed(c pending.Change) notice.Notice {
 	for _, n := range p.News {
 		fmt.Fprintf(&b, "- %s\n", n)
 	}
-	b.WriteString("Nothing has changed by that: keys come from the Directory only, and mail signed with a certificate that is not listed is refused.\n\n")
+	for _, f := range p.Fields {
+		fmt.Fprintf(&b, "- %s: %q, now %q\n", f.Path, f.New, f.Old)
+	}
+	b.WriteString("Nothing has changed by that: what counts is the Directory, and mail signed with a certificate that is not listed there is refused.\n\n")
 	fmt.Fprintf(&b, "Two different people must each call %s on a telephone number in the Directory, never on one from a message, and compare. Then, on %s:\n", p.ContactPoint, r.o.Hostname)
 	fmt.Fprintf(&b, "    relais directory pending show %s\n    relais directory pending confirm %s --by NAME --called NUMBER\n", c.ID, c.ID)
 	fmt.Fprintf(&b, "If it did not send it, or you cannot reach it: relais directory pending reject %s --by NAME --why TEXT, and tell the Directory authority.\n", c.ID)

@@ -1,6 +1,6 @@
 // Package reminders tells people in time what they must do about the
-// Directory: that a certificate ends, on both sides, and that a change was
-// proposed which two people must confirm.
+// Directory: that a certificate ends, on both sides, that a change was
+// proposed which two people must confirm, and what became of it.
 //
 // Each reminder is told once for each certificate and threshold, by whichever
 // gateway of the desk comes first, across restarts. What was missed while no
@@ -60,7 +60,8 @@ type Reminders struct {
 	wake      chan struct{}
 	open      atomic.Int64 // pending changes
 	announced map[string]bool
-	looked    time.Time // at the certificates
+	told      map[string]pending.Status // what became of changes, by their ID
+	looked    time.Time                 // at the certificates
 	of        *directory.Directory
 }
 
@@ -75,7 +76,7 @@ func New(o Options) *Reminders {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reminders{o: o, wake: make(chan struct{}, 1), announced: map[string]bool{}}
+	return &Reminders{o: o, wake: make(chan struct{}, 1), announced: map[string]bool{}, told: map[string]pending.Status{}}
 }
 
 // Wake makes them look at once.

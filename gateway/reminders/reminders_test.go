@@ -271,7 +271,7 @@ func TestPendingChangesAreAnnouncedOnce(t *testing.T) {
 		}
 	}
 	gone := propose("CC", "XA-1")
-	if _, err := store.Reject(gone.ID, "amy", "no", time.Now()); err != nil {
+	if _, err := store.Reject(gone.ID, "amy", "no", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	propose("DD", "XZ-9") // a desk that is no longer served: the first one is told

@@ -31,6 +31,8 @@ func (r *Reply) Compose(ctx context.Context, desk string, out queue.Out) ([]byte
 		text, err = r.receipt(desk)
 	case queue.PurposeInquiry:
 		text, err = r.inquiry(out)
+	case queue.PurposeCorrection:
+		text, err = r.correction(out)
 	default:
 		err = fmt.Errorf("a message of purpose %q is written by people", out.Purpose)
 	}

@@ -120,6 +120,24 @@ func (r *Reply) inquiry(out queue.Out) (automatic, error) {
 	}, nil
 }
 
+// correction tells a contact point what became of the changes that it asked
+// for. The text was written when that happened.
+func (r *Reply) correction(out queue.Out) (automatic, error) {
+	text, err := r.o.Vault.Unseal("correction", out.About)
+	if err != nil {
+		return automatic{}, err
+	}
+	subject := map[string]string{
+		queue.CorrectionReceived:  "Your changes of the Directory were received",
+		queue.CorrectionConfirmed: "Your changes of the Directory are confirmed",
+		queue.CorrectionRejected:  "Your changes of the Directory are rejected",
+	}[out.Code]
+	if subject == "" {
+		return automatic{}, fmt.Errorf("nothing is known of changes that are %q", out.Code)
+	}
+	return automatic{subject: subject, answers: out.Answers, outside: repliedByMachine, body: strings.ReplaceAll(text, "\n", "\r\n")}, nil
+}
+
 // withFiles makes a multipart/mixed body of a text and files.
 func withFiles(text string, files []attachment) (contentType, body string, err error) {
 	var b bytes.Buffer

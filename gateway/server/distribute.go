@@ -2,27 +2,60 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"relais.example/gateway/pull"
 	"relais.example/routing/queue"
 )
 
 // install puts a version of the Directory in force that came by mail.
 func (s *Server) install(doc, signature []byte) error {
+	_, err := s.installFrom("mail", doc, signature)
+	return err
+}
+
+// installFrom puts a version in force and reports whether it is another one
+// than before.
+func (s *Server) installFrom(way string, doc, signature []byte) (changed bool, err error) {
 	before := s.directory.Current().Version()
 	if err := s.directory.Install(doc, signature, time.Now()); err != nil {
-		return err
+		return false, err
 	}
-	if now := s.directory.Current().Version(); now != before {
-		s.log.Info("new Directory version in force", "version", now, "from", "mail")
+	now := s.directory.Current().Version()
+	if now != before {
+		s.reminders.Wake()
+		s.log.Info("new Directory version in force", "version", now, "from", way)
 		if err := s.checkDesks(s.directory.Current(), *s.keys.Load()); err != nil {
 			s.log.Error("the new Directory does not fit this gateway", "error", err)
 		}
 	}
+	return now != before, nil
+}
+
+// openPull prepares fetching the Directory from another gateway.
+func (s *Server) openPull() error {
+	c := s.c.Directory.Pull
+	if c.URL == "" {
+		return nil
+	}
+	o := pull.Options{
+		URL: c.URL, User: c.User, Password: func() (string, error) { return readSecret(c.PasswordFile) }, Every: c.Every,
+		Install: func(doc, signature []byte) (bool, error) { return s.installFrom("pull", doc, signature) },
+		Observe: s.metrics.Pulled, Log: s.log,
+	}
+	if c.CAFile != "" {
+		pool, err := readPool(c.CAFile, x509.NewCertPool())
+		if err != nil {
+			return fmt.Errorf("directory.pull.ca_file: %w", err)
+		}
+		o.CAs = pool
+	}
+	s.pull = pull.New(o)
 	return nil
 }
 

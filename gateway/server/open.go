@@ -82,6 +82,9 @@ func (s *Server) open(version string) error {
 	if err := s.openReminders(notices); err != nil {
 		return err
 	}
+	if err := s.openPull(); err != nil {
+		return err
+	}
 	s.metrics.Watch(metrics.Source{Queue: s.queue, Directory: s.directory.Current, Health: s.health, Pending: s.reminders.Pending, RedisUp: func() bool { return s.queue.Ready() == nil }})
 	s.http, s.https, s.wkd = s.serveHTTP(), s.serveHTTPS(), s.serveWKD()
 

@@ -28,7 +28,9 @@ type Pinged struct {
 
 // serveControl builds the server for the command line.
 func (s *Server) serveControl() *http.Server {
-	return control.Server(map[string]control.Handler{"ping": s.ping, "directory-send": s.sendDirectory, "export": s.export})
+	return control.Server(map[string]control.Handler{
+		"ping": s.ping, "directory-send": s.sendDirectory, "directory-pending": s.pendingDecided, "directory-look": s.looked, "export": s.export,
+	})
 }
 
 func (s *Server) ping(ctx context.Context, by string, args json.RawMessage) (any, error) {

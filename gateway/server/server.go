@@ -23,6 +23,7 @@ import (
 	"relais.example/gateway/deskkey"
 	"relais.example/gateway/imapd"
 	"relais.example/gateway/metrics"
+	"relais.example/gateway/pull"
 	"relais.example/gateway/relay"
 	"relais.example/gateway/reminders"
 	"relais.example/gateway/reply"
@@ -58,6 +59,7 @@ type Server struct {
 	reply     *reply.Reply
 	pending   *pending.Store
 	reminders *reminders.Reminders
+	pull      *pull.Puller // nil: the Directory comes by mail and by hand only
 
 	mx, submission *smtpd.Server
 	imap           *imapd.Server
@@ -151,6 +153,9 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { timers.Run(ctx, s.timers) })
 	wg.Go(func() { s.pingOnSchedule(ctx) })
 	wg.Go(func() { s.distribute(ctx) })
+	if s.pull != nil {
+		wg.Go(func() { s.pull.Run(ctx) })
+	}
 	if s.holder != nil {
 		wg.Go(func() { s.followHolder(ctx) })
 	}

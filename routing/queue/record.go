@@ -82,7 +82,7 @@ type Out struct {
 	Purpose  string            `json:"purpose,omitempty"` // one of those below
 	Code     string            `json:"code,omitempty"`    // reply code in it
 	Until    time.Time         `json:"until,omitzero"`    // reply code PRESERVED: until when
-	About    string            `json:"about,omitempty"`   // PurposeInquiry: the questions, sealed with the vault key
+	About    string            `json:"about,omitempty"`   // PurposeInquiry: the questions; PurposeCorrection: the text; sealed with the vault key
 	Answers  string            `json:"answers,omitempty"` // Message-ID of what it answers, where no request knows it
 	Since    time.Time         `json:"since,omitzero"`    // queued
 	At       time.Time         `json:"at,omitzero"`       // next attempt
@@ -92,16 +92,26 @@ type Out struct {
 
 // Why an outgoing message was written.
 const (
-	PurposeReply    = "reply"    // final answer to a received request
-	PurposeMessage  = "message"  // anything else in a request's thread
-	PurposeAck      = "ack"      // automatic acknowledgement of receipt
-	PurposeRequest  = "request"  // opens a sent request
-	PurposePing     = "ping"     // tests whether a contact point can be reached; opens a sent request
-	PurposePong     = "pong"     // automatic, final answer to such a test
-	PurposeRelease  = "release"  // a version of the Directory; Code is its number
-	PurposeReceipt  = "receipt"  // says which version of the Directory is installed here
-	PurposeInquiry  = "inquiry"  // answers questions to the Directory
-	PurposeReminder = "reminder" // tells a contact point that its certificate ends
+	PurposeReply   = "reply"   // final answer to a received request
+	PurposeMessage = "message" // anything else in a request's thread
+	PurposeAck     = "ack"     // automatic acknowledgement of receipt
+	PurposeRequest = "request" // opens a sent request
+	PurposePing    = "ping"    // tests whether a contact point can be reached; opens a sent request
+	PurposePong    = "pong"    // automatic, final answer to such a test
+	PurposeRelease = "release" // a version of the Directory; Code is its number
+	PurposeReceipt = "receipt" // says which version of the Directory is installed here
+	PurposeInquiry = "inquiry" // answers questions to the Directory
+	// PurposeCorrection tells a contact point what became of the changes that
+	// it asked for; Code is one of the Correction… below.
+	PurposeCorrection = "correction"
+	PurposeReminder   = "reminder" // tells a contact point that its certificate ends
+)
+
+// What is told about changes that a contact point asked for.
+const (
+	CorrectionReceived  = "received"
+	CorrectionConfirmed = "confirmed"
+	CorrectionRejected  = "rejected"
 )
 
 // Once is something that may happen once only, such as a signature.

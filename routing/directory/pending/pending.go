@@ -18,8 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"relais.example/routing/directory"
 )
 
 // Kind says what would change.
@@ -69,13 +72,27 @@ type Proposal struct {
 	Desk         string    `json:"desk"`              // that received it
 	Request      string    `json:"request,omitempty"` // reference of the request that the message belongs to
 	Seen         time.Time `json:"seen"`
+
+	// Fields are what would change when the contact point asked for changes of
+	// its entry: all that one message asked. Path names them; Old and New are
+	// empty then.
+	Fields  []directory.FieldChange `json:"fields,omitempty"`
+	Version uint64                  `json:"version,omitempty"` // of the Directory that the old values are from
+	Answers string                  `json:"answers,omitempty"` // Message-ID of the message that asked
 }
+
+// Asked reports whether the contact point asked for the change, and so is told
+// what became of it.
+func (p Proposal) Asked() bool { return p.Carrier == Message }
 
 // identity names the change: the same one proposed again is not another one.
 func (p Proposal) identity() string {
 	what := p.New
-	if p.Kind == Certificate {
+	switch {
+	case p.Kind == Certificate:
 		what = p.Fingerprint + "\x00" + strings.Join(p.News, "\x00")
+	case len(p.Fields) > 0: // the same wish is another one once the Directory has gone on
+		what = fmt.Sprintf("%d\x00%s", p.Version, digestOf(p.Fields))
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{string(p.Kind), p.ContactPoint, p.Path, what}, "\x00")))
 	return p.ContactPoint + "-" + hex.EncodeToString(sum[:6])
@@ -101,6 +118,7 @@ type Entry struct {
 	How     string    `json:"how,omitempty"`    // confirmed: in which way the contact point was reached
 	Reached time.Time `json:"reached,omitzero"` // when
 	Note    string    `json:"note,omitempty"`   // with whom, why
+	Told    string    `json:"told,omitempty"`   // rejected: what the contact point is told, beside that it is
 	Before  string    `json:"before"`           // SHA-256 of the entry before; for the first one of the proposal
 	Digest  string    `json:"digest"`           // SHA-256 of this entry without this field
 }
@@ -167,8 +185,8 @@ func (c *Change) append(e Entry) {
 	c.History = append(c.History, e)
 }
 
-// check verifies the chain.
-func (c Change) check() error {
+// Check verifies the chain of the history. The error is [ErrAltered].
+func (c Change) Check() error {
 	if c.ID != c.Proposal.identity() || len(c.History) == 0 {
 		return ErrAltered
 	}
@@ -199,8 +217,15 @@ var (
 // clean gives the proposal the form in which it is read back.
 func (p Proposal) clean() Proposal {
 	p.Seen = p.Seen.UTC().Truncate(time.Second)
-	for _, s := range []*string{&p.Path, &p.Old, &p.New, &p.Fingerprint, &p.Signer, &p.Desk, &p.Request} {
+	for _, s := range []*string{&p.Path, &p.Old, &p.New, &p.Fingerprint, &p.Signer, &p.Desk, &p.Request, &p.Answers} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
+	}
+	p.Fields = slices.Clone(p.Fields)
+	for i := range p.Fields {
+		f := &p.Fields[i]
+		for _, s := range []*string{&f.Path, &f.Old, &f.New, &f.Value} {
+			*s = strings.ToValidUTF8(*s, "\uFFFD")
+		}
 	}
 	news := make([]string, len(p.News))
 	for i, n := range p.News {
@@ -218,12 +243,21 @@ func (p Proposal) valid() error {
 		return fmt.Errorf("%q is not a contact point", p.ContactPoint)
 	case p.Kind != Certificate && p.Kind != Field:
 		return fmt.Errorf("unknown kind %q", p.Kind)
-	case p.Path == "" || p.New == "" && p.Old == "":
+	case p.Path == "" || p.New == "" && p.Old == "" && len(p.Fields) == 0:
 		return errors.New("it does not say what would change")
 	case p.Kind == Certificate && p.Fingerprint == "":
 		return errors.New("it names no fingerprint")
-	case len(p.New)+len(p.Old) > maxValue:
-		return fmt.Errorf("it has %d bytes, at most %d are kept", len(p.New)+len(p.Old), maxValue)
+	case p.size() > maxValue:
+		return fmt.Errorf("it has %d bytes, at most %d are kept", p.size(), maxValue)
 	}
 	return nil
+}
+
+// size returns the bytes of the values.
+func (p Proposal) size() int {
+	n := len(p.Old) + len(p.New)
+	for _, f := range p.Fields {
+		n += len(f.Path) + len(f.Old) + len(f.New) + len(f.Value)
+	}
+	return n
 }

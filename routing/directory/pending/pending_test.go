@@ -113,10 +113,10 @@ func TestConfirmationsThatDoNotCount(t *testing.T) {
 func TestRejectedIsOverForGood(t *testing.T) {
 	s := open(t)
 	c := propose(t, s, certificate("AA"))
-	if _, err := s.Reject(c.ID, "amy", "", now); err == nil {
+	if _, err := s.Reject(c.ID, "amy", "", "", now); err == nil {
 		t.Error("rejected without a reason")
 	}
-	if _, err := s.Reject(c.ID, "amy", "they did not send it", now); err != nil {
+	if _, err := s.Reject(c.ID, "amy", "they did not send it", "", now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Confirm(c.ID, confirmation("ben")); !errors.Is(err, ErrClosed) {
@@ -162,7 +162,7 @@ func TestBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Reject(list[0].ID, "amy", "no", now); err != nil {
+	if _, err := s.Reject(list[0].ID, "amy", "no", "", now); err != nil {
 		t.Fatal(err)
 	}
 	propose(t, s, certificate("room again"))
@@ -246,7 +246,7 @@ func TestTextThatIsNoUTF8IsReadBack(t *testing.T) {
 	if back, err := s.Get(c.ID); err != nil || back.Proposal.New != "a\uFFFDb" {
 		t.Errorf("%+v, %v", back, err)
 	}
-	if _, err := s.Reject(c.ID, "amy", "\xff"+strings.Repeat("é", maxNote), now); err != nil {
+	if _, err := s.Reject(c.ID, "amy", "\xff"+strings.Repeat("é", maxNote), "", now); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Get(c.ID); err != nil {

@@ -20,7 +20,7 @@ const (
 	MaxOpen  = 20       // open changes of one contact point
 	MaxOf    = 200      // all changes of one contact point
 	MaxAll   = 5000     // all changes
-	maxValue = 96 << 10 // bytes of old and new value together
+	maxValue = 96 << 10 // bytes of all old and new values together
 	maxFile  = 512 << 10
 	maxNote  = 1000 // bytes
 )
@@ -121,9 +121,10 @@ func (s *Store) Confirm(id string, by Confirmation) (Change, error) {
 	})
 }
 
-// Reject ends a change. Errors: ErrNotFound; ErrClosed if it was rejected
-// before.
-func (s *Store) Reject(id, by, why string, at time.Time) (Change, error) {
+// Reject ends a change. why is for the record; told, which may be empty, is what
+// a contact point that asked for the change is told. Errors: ErrNotFound;
+// ErrClosed if it was rejected before.
+func (s *Store) Reject(id, by, why, told string, at time.Time) (Change, error) {
 	if by == "" || why == "" {
 		return Change{}, fmt.Errorf("rejecting %s: say who rejects it and why", id)
 	}
@@ -131,7 +132,7 @@ func (s *Store) Reject(id, by, why string, at time.Time) (Change, error) {
 		if c.Status() == Rejected {
 			return fmt.Errorf("%w: %s", ErrClosed, c.Status())
 		}
-		c.append(Entry{At: at, By: by, Act: Rejects, Note: cut(why)})
+		c.append(Entry{At: at, By: by, Act: Rejects, Note: cut(why), Told: cut(told)})
 		return nil
 	})
 }
@@ -178,7 +179,7 @@ func (s *Store) Get(id string) (Change, error) {
 	if err != nil {
 		return c, fmt.Errorf("reading pending change: %w", err)
 	}
-	if len(b) > maxFile || json.Unmarshal(b, &c) != nil || c.ID != id || c.check() != nil {
+	if len(b) > maxFile || json.Unmarshal(b, &c) != nil || c.ID != id || c.Check() != nil {
 		return Change{}, fmt.Errorf("pending change %s: %w", id, ErrAltered)
 	}
 	return c, nil
