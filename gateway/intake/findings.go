@@ -120,7 +120,7 @@ func (a *arrival) health(c *pgp.Certificate) (out []banner.Health) {
 // unread are what [neutral] counted.
 func (a *arrival) warnings(renamed, unread int) (out []banner.Warning) {
 	imitated, remote := false, 0
-	a.parts().Leaves(func(p *mimeindex.Part) bool {
+	a.outline.Leaves(func(p *mimeindex.Part) bool {
 		if p.Type == "text" {
 			text := p.Text(a.message.Entity)
 			imitated = imitated || banner.Imitated(text)
@@ -194,14 +194,6 @@ var remoteLoad = regexp.MustCompile(`(?i)(?:\b(?:src|srcset|background|poster|da
 // from the network: images, styles, media.
 func remoteLoads(html string) int {
 	return len(remoteLoad.FindAllStringIndex(html[:min(len(html), maxHTML)], -1))
-}
-
-// parts returns the outline of the content, made once.
-func (a *arrival) parts() *mimeindex.Index {
-	if a.outline == nil {
-		a.outline = mimeindex.Outline(a.message.Entity)
-	}
-	return a.outline
 }
 
 // evidence lists what led to the kind, strongest first.

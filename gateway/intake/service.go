@@ -62,7 +62,7 @@ func (a *arrival) takeRelease(p *plan) bool {
 	if a.in.o.Install == nil {
 		return false
 	}
-	doc, signature := attachedDirectory(a.message.Entity)
+	doc, signature := attachedDirectory(a.message.Entity, a.outline)
 	if doc == nil || signature == nil {
 		return false
 	}
@@ -79,16 +79,15 @@ func (a *arrival) takeRelease(p *plan) bool {
 
 // attachedDirectory returns the document and the signature among the parts of
 // a message, or nil.
-func attachedDirectory(entity []byte) (doc, signature []byte) {
+func attachedDirectory(entity []byte, outline *mimeindex.Index) (doc, signature []byte) {
 	if !bytes.Contains(entity, []byte(directory.FileName)) {
 		return nil, nil
 	}
-	index := mimeindex.Build(entity)
-	for i, part := range index.Root.Parts {
+	for _, part := range outline.Root.Parts {
 		switch name := part.DispParams["filename"]; name {
 		case directory.FileName, directory.FileName + directory.SignatureSuffix:
-			content, err := index.Binary(entity, []int{i + 1})
-			if err != nil {
+			content, ok := part.Content(entity)
+			if !ok {
 				return nil, nil
 			}
 			if name == directory.FileName {
@@ -103,10 +102,10 @@ func attachedDirectory(entity []byte) (doc, signature []byte) {
 
 // takeInquiry answers questions to the Directory.
 func (a *arrival) takeInquiry(p *plan) bool {
-	if !a.desk.DirectoryService || a.automatic() || !plainText(a.message.Entity) {
+	if !a.desk.DirectoryService || a.automatic() || !plainText(a.outline.Root) {
 		return false
 	}
-	questions := inquiry.Read(a.subject(), mimeindex.Reading(a.message.Entity, 4096))
+	questions := inquiry.Read(a.subject(), a.outline.Reading(a.message.Entity, 4096))
 	if len(questions) == 0 {
 		return false
 	}
@@ -122,8 +121,7 @@ func (a *arrival) takeInquiry(p *plan) bool {
 
 // plainText reports whether the message is one text, so that nothing in it is
 // overlooked.
-func plainText(entity []byte) bool {
-	root := mimeindex.Build(entity).Root
+func plainText(root *mimeindex.Part) bool {
 	switch root.Type + "/" + root.Subtype {
 	case "text/plain":
 		return true
