@@ -20,8 +20,10 @@ build: ## one static binary: bin/relais
 demo: build ## the main job, explained step by step
 	./bin/relais demo
 
+# -count=1: tests that build the program or run gpg and Redis depend on more
+# than Go's cache of results knows.
 test: tools check ## all tests, with the race detector
-	$(GO) test -race -timeout $(TIMEOUT) $(PACKAGES)
+	$(GO) test -race -count=1 -timeout $(TIMEOUT) $(PACKAGES)
 
 tools:
 	@scripts/install-test-tools.sh

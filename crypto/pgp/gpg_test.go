@@ -77,7 +77,11 @@ func TestGPGMessagesOpen(t *testing.T) {
 	bob := newTestKey(t, "bob")
 	g.run(bob.Certificate().Armor(), "--import")
 	text := bytes.Repeat([]byte("Please preserve the data.\n"), 300)
-	for _, alg := range []string{"rsa2048", "ed25519", "nistp256"} {
+	algorithms := []string{"rsa2048", "ed25519", "nistp256"}
+	if os.Getenv(holderVariable) != "" {
+		algorithms = algorithms[1:2] // whose key signed changes nothing for the one that opens
+	}
+	for _, alg := range algorithms {
 		id := alg + "@betaland.example"
 		cert := g.certificate(id, "--quick-gen-key", id, alg, "sign", "never")
 		ring := NewRing(cert)

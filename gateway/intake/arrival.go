@@ -28,7 +28,8 @@ type arrival struct {
 	desk      Desk
 	queue     *queue.Desk
 	inbound   smtpd.Inbound
-	share     *share // of the memory
+	share     *share  // of the memory
+	worker    *worker // that its stages run on
 	at        time.Time
 
 	message *pgpmime.Message
@@ -36,7 +37,7 @@ type arrival struct {
 	signer  *directory.ContactPoint
 	peer    *directory.ContactPoint // signer, or for unsigned-listed the owner of From
 	class   classify.Result
-	outline *mimeindex.Index // of the content; see parts
+	outline *mimeindex.Index // of the content, made once
 	broken  bool             // it could not be read; message says nothing
 
 	proposed []string // what became of certificates that came with it
@@ -61,9 +62,18 @@ func (a *arrival) decide(ctx context.Context) (smtpd.Outcome, verdict.Verdict, e
 	if v.Action == verdict.Reject {
 		return a.reject(v)
 	}
-	if a.class, err = contain(a, stageClassify, a.classify); err != nil {
+	type read struct {
+		outline *mimeindex.Index
+		class   classify.Result
+	}
+	r, err := contain(a, stageClassify, func() read {
+		outline := mimeindex.Outline(a.message.Entity)
+		return read{outline, a.classify(outline)}
+	})
+	if err != nil {
 		return smtpd.Outcome{}, v, err
 	}
+	a.outline, a.class = r.outline, r.class
 	if v.Action == verdict.Accept && a.coolingDown() {
 		if v = a.in.o.Rules.Reasons.Decide(verdict.KeyInCoolDown); v.Action == verdict.Reject {
 			return a.reject(v)

@@ -54,6 +54,31 @@ func (c Containment) withDefaults() Containment {
 // only a restart mends.
 const maxRunaways = 16
 
+// worker runs the stages of one message one after the other, so that a stack
+// grows once for all of them.
+type worker struct{ stages chan func() }
+
+func (w *worker) run(f func()) {
+	if w.stages == nil {
+		w.stages = make(chan func())
+		go func(stages <-chan func()) {
+			for f := range stages {
+				f()
+			}
+		}(w.stages)
+	}
+	w.stages <- f
+}
+
+// end lets the goroutine go when it has done what it is at. A further run
+// starts another.
+func (w *worker) end() {
+	if w.stages != nil {
+		close(w.stages)
+		w.stages = nil
+	}
+}
+
 // contain runs f, which must write to nothing but what it returns: when it
 // goes over its time, it runs on alone and its result is dropped. Its share of
 // the memory is given back only when it ends.
@@ -65,7 +90,7 @@ func contain[T any](a *arrival, stage string, f func() T) (T, error) {
 	done := make(chan result, 1) // so that a late result waits for nobody
 	var settled atomic.Bool      // by whichever is first: the result or the clock
 	a.share.hold()
-	go func() {
+	a.worker.run(func() {
 		defer a.share.release()
 		var r result
 		defer func() {
@@ -82,7 +107,7 @@ func contain[T any](a *arrival, stage string, f func() T) (T, error) {
 			a.in.probe(stage, a.inbound.Raw)
 		}
 		r.value = f()
-	}()
+	})
 	limit := a.in.o.Contain.Time
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -92,6 +117,7 @@ func contain[T any](a *arrival, stage string, f func() T) (T, error) {
 	case <-timer.C:
 		if settled.CompareAndSwap(false, true) {
 			a.in.runaways.Add(1)
+			a.worker.end()
 			a.in.o.Log.Error("a message took too long to read", "desk", a.desk.ID, "stage", stage, "limit", limit, "bytes", len(a.inbound.Raw))
 			return r.value, fmt.Errorf("%w: stage %s took longer than %s", errUnreadable, stage, limit)
 		}

@@ -74,7 +74,7 @@ func (a *arrival) asked() (directory.Asked, bool) {
 		asked, err := directory.ReadEntry(files[0])
 		return asked, err == nil
 	}
-	asked, err := directory.ReadEntry(objectIn(mimeindex.Reading(a.message.Entity, 1<<20)))
+	asked, err := directory.ReadEntry(objectIn(a.outline.Reading(a.message.Entity, 1<<20)))
 	return asked, err == nil
 }
 

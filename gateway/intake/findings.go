@@ -119,7 +119,7 @@ func (a *arrival) health(c *pgp.Certificate) (out []banner.Health) {
 // unread are what [neutral] counted.
 func (a *arrival) warnings(renamed, unread int) (out []banner.Warning) {
 	imitated, remote, left := false, 0, maxHTML
-	a.parts().Leaves(func(p *mimeindex.Part) bool {
+	a.outline.Leaves(func(p *mimeindex.Part) bool {
 		if p.Type == "text" {
 			text := p.Text(a.message.Entity)
 			imitated = imitated || banner.Imitated(text)
@@ -184,14 +184,6 @@ func (a *arrival) treatiesStated(code string) bool {
 func (a *arrival) fromDiffers() bool {
 	outer, inner := a.message.Outer.Get("From"), a.message.Protected.Get("From")
 	return inner != "" && outer != inner
-}
-
-// parts returns the outline of the content, made once.
-func (a *arrival) parts() *mimeindex.Index {
-	if a.outline == nil {
-		a.outline = mimeindex.Outline(a.message.Entity)
-	}
-	return a.outline
 }
 
 // evidence lists what led to the kind, strongest first.

@@ -119,6 +119,7 @@ func TestNobodySigned(t *testing.T) {
 	a.in.o.Vault = d.Vault
 	a.message.Entity, a.message.Signature = []byte("\r\nHello\r\n"), pgp.Signature{State: pgp.SignatureNone}
 	a.class.Kinds = []request.Kind{request.Unclassified}
+	a.outline = mimeindex.Outline(a.message.Entity)
 	raw := a.render(verdict.Verdict{Action: verdict.Quarantine, Reason: verdict.UnsignedListed}, plan{}, "")
 	if got := field(raw, "X-Relais-Signer") + field(raw, "X-Relais-Covered") + field(raw, "X-Relais-Addressed"); got != "none; nobody signed the messagenone" || !bytes.Contains(raw, []byte("HELD (unsigned-listed)")) {
 		t.Errorf("%q in\n%s", got, raw)

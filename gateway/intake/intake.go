@@ -168,9 +168,10 @@ func (in *Intake) receive(ctx context.Context, m smtpd.Inbound) (smtpd.Outcome, 
 	}
 	defer share.release()
 	a := &arrival{
-		in: in, directory: in.o.Directory(), desk: in.desks[m.Desk], queue: queueDesk, inbound: m, share: share,
+		in: in, directory: in.o.Directory(), desk: in.desks[m.Desk], queue: queueDesk, inbound: m, share: share, worker: &worker{},
 		at: m.Received.UTC().Truncate(time.Microsecond),
 	}
+	defer a.worker.end()
 	return a.process(ctx)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"relais.example/gateway/mimeindex"
 	"relais.example/routing/classify"
 	"relais.example/routing/request"
 )
@@ -43,10 +42,10 @@ Une passerelle Relais répond d'elle-même. Sinon, veuillez cliquer sur
 // the request and nobody reads it, so nothing less will do.
 func (a *arrival) answersTest() bool {
 	if !a.desk.Acknowledge || a.automatic() || a.class.Emergency || a.class.ClaimsEmergency || a.class.Cut ||
-		a.class.Form["kind"] != string(request.Ping) || len(a.class.Kinds) != 1 || !plainText(a.message.Entity) {
+		a.class.Form["kind"] != string(request.Ping) || len(a.class.Kinds) != 1 || !plainText(a.outline.Root) {
 		return false
 	}
-	text := mimeindex.Reading(a.message.Entity, maxServed+1)
+	text := a.outline.Reading(a.message.Entity, maxServed+1)
 	words, onlyForm := besideForm(text)
 	if len(text) > maxServed || !onlyForm {
 		return false

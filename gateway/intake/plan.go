@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"relais.example/gateway/mimeindex"
 	"relais.example/routing/classify"
 	"relais.example/routing/deadline"
 	"relais.example/routing/mailbox"
@@ -68,7 +69,7 @@ func (p plan) folder(ref request.Reference) string {
 	return p.stray
 }
 
-func (a *arrival) classify() classify.Result {
+func (a *arrival) classify(outline *mimeindex.Index) classify.Result {
 	headers := map[string][]string{}
 	for _, f := range a.message.Protected {
 		name := strings.ToLower(f.Name)
@@ -82,7 +83,7 @@ func (a *arrival) classify() classify.Result {
 	}
 	return a.in.o.Classifier.Classify(classify.Input{
 		Subject: a.subject(),
-		Body:    a.parts().Reading(a.message.Entity, classify.MaxText),
+		Body:    outline.Reading(a.message.Entity, classify.MaxText),
 		Headers: headers,
 	})
 }

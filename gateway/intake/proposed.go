@@ -79,7 +79,7 @@ func (a *arrival) carried() []carried {
 		}
 	}
 	add(pending.AutocryptProtected, autocryptKey(a.message.Protected.Values("Autocrypt"), a.from))
-	eachKeyPart(a.message.Entity, add)
+	eachKeyPart(a.message.Entity, a.outline, add)
 	add(pending.AutocryptOuter, autocryptKey(a.message.Outer.Values("Autocrypt"), a.from))
 	return list
 }
@@ -122,14 +122,13 @@ var (
 // eachKeyPart finds certificates in the parts of a message: in those of type
 // application/pgp-keys, and armored ones in any other that is not too large.
 // Messages within the message are somebody else's.
-func eachKeyPart(entity []byte, found func(pending.Carrier, []byte)) {
-	index := mimeindex.Build(entity)
+func eachKeyPart(entity []byte, parts *mimeindex.Index, found func(pending.Carrier, []byte)) {
 	left := maxKeyText
-	var walk func(p *mimeindex.Part, path []int)
-	walk = func(p *mimeindex.Part, path []int) {
+	var walk func(p *mimeindex.Part)
+	walk = func(p *mimeindex.Part) {
 		if p.IsMultipart() {
-			for i, child := range p.Parts {
-				walk(child, append(path[:len(path):len(path)], i+1))
+			for _, child := range p.Parts {
+				walk(child)
 			}
 			return
 		}
@@ -138,11 +137,8 @@ func eachKeyPart(entity []byte, found func(pending.Carrier, []byte)) {
 			return
 		}
 		left -= size
-		if len(path) == 0 {
-			path = []int{1}
-		}
-		body, err := index.Binary(entity, path)
-		if err != nil {
+		body, ok := p.Content(entity)
+		if !ok {
 			return
 		}
 		if p.Type == "application" && p.Subtype == "pgp-keys" && !bytes.Contains(body, beginKey) {
@@ -157,7 +153,7 @@ func eachKeyPart(entity []byte, found func(pending.Carrier, []byte)) {
 			found(by, block)
 		}
 	}
-	walk(index.Root, nil)
+	walk(parts.Root)
 }
 
 // keyBlocks returns the armored certificates in a text. They begin at the start

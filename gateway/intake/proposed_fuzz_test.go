@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"relais.example/gateway/mimeindex"
 	"relais.example/routing/directory/pending"
 )
 
@@ -22,7 +23,7 @@ func FuzzKeysInAMessage(f *testing.F) {
 		f.Add([]byte(seed), "addr=a@b.example; prefer-encrypt=mutual; keydata=AAAA AAAA")
 	}
 	f.Fuzz(func(t *testing.T, entity []byte, header string) {
-		eachKeyPart(entity, func(by pending.Carrier, data []byte) {
+		eachKeyPart(entity, mimeindex.Outline(entity), func(by pending.Carrier, data []byte) {
 			if by != pending.Attachment && by != pending.Inline || len(data) > maxKeyText {
 				t.Errorf("%s with %d bytes", by, len(data))
 			}

@@ -82,7 +82,7 @@ func (a *arrival) takeRelease(p *plan) bool {
 	if a.in.o.Install == nil {
 		return false
 	}
-	doc, signature := attachedDirectory(a.message.Entity)
+	doc, signature := attachedDirectory(a.message.Entity, a.outline)
 	if doc == nil || signature == nil {
 		return false
 	}
@@ -101,16 +101,15 @@ func (a *arrival) takeRelease(p *plan) bool {
 
 // attachedDirectory returns the document and the signature among the parts of
 // a message, or nil.
-func attachedDirectory(entity []byte) (doc, signature []byte) {
+func attachedDirectory(entity []byte, outline *mimeindex.Index) (doc, signature []byte) {
 	if !bytes.Contains(entity, []byte(directory.FileName)) {
 		return nil, nil
 	}
-	index := mimeindex.Build(entity)
-	for i, part := range index.Root.Parts {
+	for _, part := range outline.Root.Parts {
 		switch name := part.DispParams["filename"]; name {
 		case directory.FileName, directory.FileName + directory.SignatureSuffix:
-			content, err := index.Binary(entity, []int{i + 1})
-			if err != nil {
+			content, ok := part.Content(entity)
+			if !ok {
 				return nil, nil
 			}
 			if name == directory.FileName {
@@ -128,10 +127,10 @@ const maxServed = 4096
 
 // takeInquiry answers questions to the Directory.
 func (a *arrival) takeInquiry(p *plan) bool {
-	if !a.desk.DirectoryService || a.automatic() || a.class.Form != nil || !plainText(a.message.Entity) {
+	if !a.desk.DirectoryService || a.automatic() || a.class.Form != nil || !plainText(a.outline.Root) {
 		return false
 	}
-	text := mimeindex.Reading(a.message.Entity, maxServed+1)
+	text := a.outline.Reading(a.message.Entity, maxServed+1)
 	if len(text) > maxServed {
 		return false
 	}
@@ -155,8 +154,7 @@ func (a *arrival) takeInquiry(p *plan) bool {
 
 // plainText reports whether the message is one text, so that nothing in it is
 // overlooked. Apple's programs put files into one of the alternatives.
-func plainText(entity []byte) bool {
-	root := mimeindex.Build(entity).Root
+func plainText(root *mimeindex.Part) bool {
 	if root.Type+"/"+root.Subtype == "multipart/alternative" {
 		other := func(p *mimeindex.Part) bool { return p.Type != "text" || p.Disposition == "attachment" }
 		return len(root.Parts) > 0 && !slices.ContainsFunc(root.Parts, other)

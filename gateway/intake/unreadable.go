@@ -10,6 +10,7 @@ import (
 
 	"relais.example/crypto/pgp"
 	"relais.example/crypto/pgpmime"
+	"relais.example/gateway/mimeindex"
 	"relais.example/gateway/smtpd"
 	"relais.example/routing/classify"
 	"relais.example/routing/directory"
@@ -27,7 +28,8 @@ func (a *arrival) hold(ctx context.Context) (smtpd.Outcome, verdict.Verdict, err
 	}
 	// A new arrival, because what went over its time may still read this one.
 	held := &arrival{
-		in: a.in, directory: a.directory, desk: a.desk, queue: a.queue, inbound: a.inbound, share: a.share, at: a.at, broken: true,
+		in: a.in, directory: a.directory, desk: a.desk, queue: a.queue, inbound: a.inbound, share: a.share, worker: &worker{}, at: a.at, broken: true,
+		outline: mimeindex.Outline(nil),
 		message: &pgpmime.Message{Form: pgpmime.Clear, Signature: pgp.Signature{State: pgp.SignatureNone}},
 		peer:    &directory.ContactPoint{},
 		class:   classify.Result{Kinds: []request.Kind{request.Unclassified}},
@@ -35,6 +37,7 @@ func (a *arrival) hold(ctx context.Context) (smtpd.Outcome, verdict.Verdict, err
 	if a.signer != nil { // it was opened, and broke something later
 		held.signer, held.peer = a.signer, a.signer
 	}
+	defer held.worker.end()
 	return held.keep(ctx, a.in.o.Rules.Reasons.Decide(verdict.Unreadable))
 }
 

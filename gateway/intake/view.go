@@ -20,7 +20,7 @@ import (
 // With a note, or the original attached, the content is a part of its own.
 func (a *arrival) render(v verdict.Verdict, p plan, ref request.Reference) []byte {
 	n := neutral{hostname: a.in.o.Hostname}
-	entity := n.content(a.message.Entity, a.parts(), 0)
+	entity := n.content(a.message.Entity, a.outline, 0)
 	findings := a.findings(v, p, ref, a.warnings(n.renamed, n.unread))
 	note, mark := "", ""
 	if a.desk.Banner != banner.Off {

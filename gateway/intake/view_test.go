@@ -33,6 +33,7 @@ func shown(d *desk.Desk, a *arrival) []byte {
 	a.peer = a.signer
 	a.inbound.Remote = "192.0.2.7"
 	a.class = classify.Result{Kinds: []request.Kind{request.Preservation}}
+	a.outline = mimeindex.Outline(a.message.Entity)
 	p := plan{open: []opening{{command: request.Open{Ref: ourRef, Kind: request.Preservation}}}}
 	return a.render(verdict.Verdict{Action: verdict.Accept, Reason: verdict.OK}, p, ourRef)
 }
