@@ -2,6 +2,7 @@ package classify
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -28,9 +29,9 @@ func (m *mask) meets(o *mask) bool  { return o[0]&m[0]|o[1]&m[1]|o[2]&m[2] != 0 
 func (m *mask) empty() bool         { return m[0]|m[1]|m[2] == 0 }
 func union(a, b *mask) (u mask)     { u[0], u[1], u[2] = a[0]|b[0], a[1]|b[1], a[2]|b[2]; return }
 func (m *mask) each(visit func(family)) {
-	for f := range family(maxFamilies) {
-		if m.has(f) {
-			visit(f)
+	for w := range m {
+		for left := m[w]; left != 0; left &= left - 1 {
+			visit(family(w*64 + bits.TrailingZeros64(left)))
 		}
 	}
 }
