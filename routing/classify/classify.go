@@ -61,6 +61,7 @@ type scratch struct {
 	scores    []score
 	cited     []citation
 	speech    []int32 // function words per language
+	heard     int32   // words among which they were counted
 	words     int32
 	before    mask // families of the sentence before
 	ownRef    []byte
@@ -93,7 +94,7 @@ func (c *Classifier) release(sc *scratch) {
 	sc.folded, sc.lines, sc.cited = sc.folded[:0], sc.lines[:0], sc.cited[:0]
 	clear(sc.scores)
 	clear(sc.speech)
-	sc.words, sc.before, sc.ownRef, sc.ownWorth, sc.seesBelow = 0, mask{}, nil, 0, false
+	sc.words, sc.heard, sc.before, sc.ownRef, sc.ownWorth, sc.seesBelow = 0, 0, mask{}, nil, 0, false
 	sc.emergency = emergencyTally{rules: sc.emergency.rules[:0]}
 	sc.context, sc.work, sc.scanner.work, sc.scanner.s.text = context{}, 0, 0, nil
 	c.pool.Put(sc)
@@ -142,6 +143,7 @@ func (c *Classifier) prepare(sc *scratch, in Input) Result {
 		sc.addForm(result.Form)
 	}
 
+	c.listen(sc, subjectEnd)
 	c.read(sc, subjectEnd, len(sc.folded))
 	c.references(sc, subject, &result)
 	sc.inThread = inThread(in, sc.lines)
@@ -241,9 +243,6 @@ func (sc *scratch) readPart(wanted func(partOf) bool) {
 
 // judge takes in one sentence.
 func (c *Classifier) judge(sc *scratch, s *sentence) {
-	for i := range s.tokens {
-		sc.speech[s.tokens[i].words.speech]++
-	}
 	sc.words += int32(len(s.tokens))
 	sc.reader.sentence(c, s, sc.scanner.commas)
 	if s.present.empty() && s.negated.empty() {

@@ -302,26 +302,6 @@ func (c *Classifier) goTogether(a, b int) bool {
 
 func (c *Classifier) comesFirst(a, b int) bool { return slices.Contains(c.together, [2]int{a, b}) }
 
-// language is the one whose function words are most frequent, if they are
-// frequent enough and no other comes near.
-func (c *Classifier) language(sc *scratch) string {
-	best, second := 0, int32(0)
-	for i := 1; i < len(sc.speech); i++ {
-		if best == 0 || sc.speech[i] > sc.speech[best] {
-			if best > 0 {
-				second = max(second, sc.speech[best])
-			}
-			best = i
-		} else {
-			second = max(second, sc.speech[i])
-		}
-	}
-	if best == 0 || sc.speech[best] < 3 || sc.speech[best]*100 < sc.words*8 || sc.speech[best] < second*3/2 {
-		return ""
-	}
-	return c.languages[best-1]
-}
-
 // quote shows the words that a rule met.
 func (sc *scratch) quote(spans [3]span) string {
 	var words []string

@@ -100,6 +100,7 @@ func (b *builder) fault(where, format string, args ...any) {
 
 // words takes in what a file says about words.
 func (b *builder) words(where string, f *vocabularyFile) {
+	in := b.language(where, f.Language)
 	for _, name := range slices.Sorted(maps.Keys(f.Families)) { // sorted: numbers do not depend on chance
 		phrases := f.Families[name]
 		id, known := b.families[name]
@@ -112,7 +113,7 @@ func (b *builder) words(where string, f *vocabularyFile) {
 			b.families[name] = id
 		}
 		for _, phrase := range phrases {
-			if err := b.c.matcher.add(id, phrase); err != nil {
+			if err := b.c.matcher.add(id, in, phrase); err != nil {
 				b.fault(where, "family %s: %v", name, err)
 			}
 		}
@@ -121,9 +122,8 @@ func (b *builder) words(where string, f *vocabularyFile) {
 		if f.Language == "" {
 			b.fault(where, "function_words without language")
 		}
-		b.c.languages = append(b.c.languages, f.Language)
 		for _, w := range f.FunctionWords {
-			b.c.matcher.functionWord(w, uint8(len(b.c.languages)))
+			b.c.matcher.functionWord(w, uint8(slices.Index(b.c.languages, f.Language)+1))
 		}
 	}
 	m := &b.c.markers
@@ -157,6 +157,22 @@ func (b *builder) words(where string, f *vocabularyFile) {
 	if f.Weigh != nil {
 		b.c.weigh, b.weighed = *f.Weigh, true
 	}
+}
+
+// language numbers a language. What has none counts in all.
+func (b *builder) language(where, name string) languageSet {
+	if name == "" {
+		return allLanguages
+	}
+	number := slices.Index(b.c.languages, name) + 1
+	if number == 0 {
+		b.c.languages = append(b.c.languages, name)
+		number = len(b.c.languages)
+	}
+	if number > maxLanguages {
+		b.fault(where, "more than %d languages", maxLanguages)
+	}
+	return 1 << number
 }
 
 // rules takes in what a file says about kinds; all families are known by now.
