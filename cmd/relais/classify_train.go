@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ import (
 // labelled messages, or measures how well models made from them do on authors
 // and languages that they have not seen.
 func newTrainCommand(vocabulary *string) *cobra.Command {
-	var dir, out string
+	var dir, out, report string
 	var crossValidate []string
 	var doubtful bool
 	cmd := &cobra.Command{
@@ -35,7 +36,10 @@ func newTrainCommand(vocabulary *string) *cobra.Command {
 				if err := os.WriteFile(out, m.Encode(), 0o644); err != nil {
 					return fmt.Errorf("writing model: %w", err)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d features, corpus %x\n", out, len(corpus.Samples), len(m.Features), corpus.Sum[:8])
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", out, classify.Stamp(corpus, m.Encode()))
+				if report != "" {
+					return writeReport(c, corpus, m.Encode(), report)
+				}
 			}
 			for _, by := range []struct {
 				name, title string
@@ -52,7 +56,7 @@ func newTrainCommand(vocabulary *string) *cobra.Command {
 					return err
 				}
 				if doubtful {
-					fmt.Fprintln(cmd.OutOrStdout(), "wrong:", f.Doubtful)
+					fmt.Fprintf(cmd.OutOrStdout(), "wrong: %v\nemergencies missed: %v\nno emergencies: %v\n", f.Doubtful, f.Missed, f.Alarms)
 				}
 			}
 			return nil
@@ -62,6 +66,33 @@ func newTrainCommand(vocabulary *string) *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "file to write the model to")
 	cmd.Flags().StringSliceVar(&crossValidate, "cross-validate", nil, "print figures for what was left out of the training: author, language")
 	cmd.Flags().Lookup("cross-validate").NoOptDefVal = "author,language"
+	cmd.Flags().StringVar(&report, "report", "", "with --out: write the cross-validated figures into this Markdown file, between its two marks")
 	cmd.Flags().BoolVar(&doubtful, "wrong", false, "with --cross-validate: list the messages that were judged wrong")
 	return cmd
+}
+
+// Marks in a Markdown file between which the figures stand.
+const (
+	figuresBegin = "<!-- figures: written by relais classify train --report -->\n```text\n"
+	figuresEnd   = "```\n<!-- end of figures -->"
+)
+
+func writeReport(c *classify.Classifier, corpus classify.Corpus, model []byte, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading report: %w", err)
+	}
+	before, rest, ok := strings.Cut(string(text), figuresBegin)
+	_, after, ends := strings.Cut(rest, figuresEnd)
+	if !ok || !ends {
+		return fmt.Errorf("report %s: the marks for the figures are missing", file)
+	}
+	figures, err := c.Report(corpus, model)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, []byte(before+figuresBegin+figures+figuresEnd+after), 0o644); err != nil {
+		return fmt.Errorf("writing report: %w", err)
+	}
+	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"relais.example/routing/classify/linear"
 )
 
-// emergencyRecall is what the bound of the model alone must reach on unseen
-// texts; rules come on top.
-const emergencyRecall = 0.98
+// emergencyRecall is the share of emergencies in unseen texts that rules and
+// model together must find.
+const emergencyRecall = 0.96
 
 // calibrate finds, on scores of texts that the models had not seen, the
 // temperature that makes probabilities of scores (least log loss) and the
@@ -23,7 +23,7 @@ func calibrate(samples []Sample, u unseen, use func(fold int) bool) []float32 {
 			best, temperature = loss, try
 		}
 	}
-	return []float32{temperature, emergencyBound(samples, u, use)}
+	return []float32{temperature, emergencyBound(samples, u, use, temperature)}
 }
 
 func logLoss(samples []Sample, u unseen, use func(int) bool, temperature float32) float64 {
@@ -39,18 +39,21 @@ func logLoss(samples []Sample, u unseen, use func(int) bool, temperature float32
 	return loss
 }
 
-// emergencyBound is the highest probability that still finds the wanted share
-// of the emergencies, but neither below 0.1 nor above 0.5.
-func emergencyBound(samples []Sample, u unseen, use func(int) bool) float32 {
-	var found []float32
-	for i, scores := range u.scores {
-		if use(u.folds[i]) && samples[i].Emergency {
-			found = append(found, linear.Sigmoid(scores[len(kinds)]))
+// emergencyBound is the highest bound with which the wanted share of the
+// emergencies is found.
+func emergencyBound(samples []Sample, u unseen, use func(int) bool, temperature float32) float32 {
+	for bound := float32(0.9); bound > 0.03; bound -= 0.02 {
+		found, all := 0, 0
+		for i, scores := range u.scores {
+			if !use(u.folds[i]) || !samples[i].Emergency {
+				continue
+			}
+			all++
+			found += count(u.rules[i].isEmergency(dangerIn(scores, temperature), bound))
+		}
+		if float64(found) >= emergencyRecall*float64(all) {
+			return bound
 		}
 	}
-	if len(found) == 0 {
-		return 0.5
-	}
-	slices.Sort(found)
-	return max(0.1, min(0.5, found[int(float64(len(found))*(1-emergencyRecall))]))
+	return 0.03
 }

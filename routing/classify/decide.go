@@ -47,7 +47,7 @@ func (c *Classifier) decide(sc *scratch, headers map[string][]string, result *Re
 			result.Emergency = false // "in emergencies call ..." of an absent officer
 		}
 	case request.EmergencyDisclosure, request.EmergencyMLA:
-		result.ClaimsEmergency = true
+		result.ClaimsEmergency = result.ClaimsEmergency || !result.Emergency
 	}
 }
 
@@ -258,7 +258,7 @@ func (c *Classifier) choose(sc *scratch, t *tally, certain []request.Kind, why E
 		}
 	}
 	for i, k := range order[:maxCandidates] {
-		if i > 1 && odds[k] < leastCandidate {
+		if i > 0 && odds[k] < leastCandidate {
 			break
 		}
 		if kinds[k] != request.Unclassified {

@@ -61,18 +61,51 @@ func (c *Classifier) weighEmergency(sc *scratch, result *Result) {
 	result.ClaimsEmergency = sum.claims >= 1
 }
 
-// judgeEmergency decides whether life or safety is at risk, by the rules and by
-// the model: either is enough, because a missed emergency costs more than a
-// person's look.
-func (c *Classifier) judgeEmergency(sc *scratch, result *Result) {
-	result.Emergency = sc.emergency.found()
-	if c.model != nil {
-		if p := linear.Sigmoid(sc.output[len(kinds)]); p >= c.model.Numbers[numberEmergency] {
-			result.Emergency = true
-			result.Evidence = append(result.Evidence, sc.cues(c, len(kinds), -1, maxEmergencyCues, "danger to life or safety: ")...)
-		}
+// isEmergency joins what the rules say with the model's probability. bound is
+// calibrated on texts that the model had not seen. Where rules know the facts,
+// or the sender calls it an emergency, the model need only not exclude it; where
+// they see money, or that it is denied, over or an exercise, it must be surer.
+func (e *emergencyTally) isEmergency(p, bound float32) bool {
+	switch {
+	case e.told():
+		return p >= bound/4
+	case e.against >= 3: // an exercise, or denied more than once
+		return false
+	case e.against >= 1.5: // denied, or over
+		return p >= 0.97
+	case e.against >= 1 && e.claims >= 1: // money or logs are called one
+		return p >= 0.97
+	case e.against >= 1: // money or logs are spoken of
+		return p >= max(bound, 0.35)
+	case e.claims >= 1:
+		return p >= bound/4
 	}
-	if result.Emergency && !sc.emergency.told() {
+	return p >= bound
+}
+
+// dangerIn is the probability of an emergency: the model's own or, if greater,
+// that of the kinds that are only used in one.
+func dangerIn(scores []float32, temperature float32) float32 {
+	var odds [64]float32
+	n := copy(odds[:], scores[:len(kinds)])
+	linear.Softmax(odds[:n], temperature)
+	return max(linear.Sigmoid(scores[len(kinds)]), odds[kindIndex(request.EmergencyDisclosure)]+odds[kindIndex(request.EmergencyMLA)])
+}
+
+// judgeEmergency decides whether life or safety is at risk. A missed emergency
+// costs more than a person's look.
+func (c *Classifier) judgeEmergency(sc *scratch, result *Result) {
+	if c.model == nil {
+		result.Emergency = sc.emergency.found()
+		return
+	}
+	p := dangerIn(sc.output, c.model.Numbers[numberTemperature])
+	result.Emergency = sc.emergency.isEmergency(p, c.model.Numbers[numberEmergency])
+	if !result.Emergency {
+		return
+	}
+	result.Evidence = append(result.Evidence, sc.cues(c, len(kinds), -1, maxEmergencyCues, "danger to life or safety: ")...)
+	if !sc.emergency.told() {
 		result.Evidence = append(result.Evidence, Evidence{"emergency-without-facts", 0, "no fact that the rules know: a person decides at once"})
 	}
 }

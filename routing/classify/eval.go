@@ -84,7 +84,9 @@ type Figures struct {
 	Confusion map[[2]request.Kind]int // label, answer
 	Guesses   map[[2]request.Kind]int // label, best guess
 	Wrong     []string                // ids of messages whose first kind is wrong
-	Doubtful  []string                // ids of those whose best candidate is wrong too, or the emergency
+	Doubtful  []string                // ids of those whose best candidate is wrong too
+	Missed    []string                // ids of emergencies not found
+	Alarms    []string                // ids of those wrongly held to be one
 	Bins      [10]Bin                 // by confidence, a tenth each
 }
 
@@ -129,8 +131,14 @@ func measure(samples []Sample, judge func(int) Result) Figures {
 		if answer != label {
 			f.Wrong = append(f.Wrong, s.ID)
 		}
-		if guess != label || s.Emergency != got.Emergency {
+		if guess != label {
 			f.Doubtful = append(f.Doubtful, s.ID)
+		}
+		switch {
+		case s.Emergency && !got.Emergency:
+			f.Missed = append(f.Missed, s.ID)
+		case got.Emergency && !s.Emergency:
+			f.Alarms = append(f.Alarms, s.ID)
 		}
 		if answer != request.Unclassified {
 			f.Covered++
@@ -208,12 +216,14 @@ func macroF1(confusion map[[2]request.Kind]int) float64 {
 }
 
 // Write prints the figures for people.
-func (f Figures) Write(w io.Writer, title string) error {
+func (f Figures) Write(to io.Writer, title string) (err error) {
+	w := bufio.NewWriter(to)
+	defer func() { err = errors.Join(err, w.Flush()) }()
 	if f.Samples == 0 {
 		_, err := fmt.Fprintf(w, "%s: no messages\n", title)
 		return err
 	}
-	_, err := fmt.Fprintf(w, `%s: %d messages
+	fmt.Fprintf(w, `%s: %d messages
   first kind, or in triage the best candidate, right
                                    %s
   first kind right, triage wrong   %s
@@ -224,15 +234,17 @@ func (f Figures) Write(w io.Writer, title string) error {
   calibration error of confidence  %.3f
   emergency recall                 %s
   emergency precision              %s
-  articles recall                  %s
-  articles precision               %s
-  sender's reference found         %s
 `, title, f.Samples, share(f.BestGuess, f.Samples), share(f.Right, f.Samples), f.MacroF1, share(f.BothRight, f.Samples),
 		share(f.Covered, f.Samples), share(f.CoverOK, f.Covered), f.CalibrationError(),
-		share(f.EmergencyHit, f.EmergencyHit+f.EmergencyMissed), share(f.EmergencyHit, f.EmergencyHit+f.EmergencyFalse),
-		share(f.ArticleHit, f.ArticleHit+f.ArticleMissed), share(f.ArticleHit, f.ArticleHit+f.ArticleFalse),
-		share(f.ReferenceRight, f.ReferenceOf))
-	return err
+		share(f.EmergencyHit, f.EmergencyHit+f.EmergencyMissed), share(f.EmergencyHit, f.EmergencyHit+f.EmergencyFalse))
+	if f.ArticleHit+f.ArticleMissed > 0 { // not every corpus has labels for these
+		fmt.Fprintf(w, "  articles recall                  %s\n  articles precision               %s\n",
+			share(f.ArticleHit, f.ArticleHit+f.ArticleMissed), share(f.ArticleHit, f.ArticleHit+f.ArticleFalse))
+	}
+	if f.ReferenceOf > 0 {
+		fmt.Fprintf(w, "  sender's reference found         %s\n", share(f.ReferenceRight, f.ReferenceOf))
+	}
+	return nil
 }
 
 // WriteConfusion prints what was taken for what, the right answers left out.

@@ -71,7 +71,7 @@ func (c *Classifier) language(sc *scratch) string {
 			second = max(second, sc.speech[i])
 		}
 	}
-	if best == 0 || sc.speech[best] < 3 || sc.speech[best]*100 < sc.heard*8 || sc.speech[best]*5 < second*6 {
+	if best == 0 || sc.speech[best] < 3 || sc.speech[best]*100 < sc.heard*8 || sc.speech[best]*10 < second*11 {
 		return ""
 	}
 	return c.languages[best-1]

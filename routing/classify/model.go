@@ -21,7 +21,10 @@ func BuiltInModel() (*linear.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading built-in classifier: %w", err)
 	}
-	return m, checkModel(m)
+	if err := checkModel(m); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // checkModel reports whether m speaks of our kinds.
@@ -39,5 +42,8 @@ func (c *Classifier) WithModelFile(data []byte) (*Classifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.WithModel(m), checkModel(m)
+	if err := checkModel(m); err != nil {
+		return nil, err
+	}
+	return c.WithModel(m), nil
 }

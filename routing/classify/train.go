@@ -72,7 +72,7 @@ func ReadCorpus(dir string) (Corpus, error) {
 
 // Training of the model. Changed only together with the model file.
 func trainOptions() linear.Options {
-	return linear.Options{Classes: len(kinds), Epochs: 8, MinTexts: 4, Rate: 0.4, Decay: 1e-4, Dropout: 0.4, FlagPositive: 3, Seed: 35}
+	return linear.Options{Classes: len(kinds), Epochs: 20, MinTexts: 4, Rate: 0.4, Decay: 1e-4, Dropout: 0.5, FlagPositive: 4, Seed: 35}
 }
 
 // shareOfFirst is what the kind to be handled first has of the target where a
@@ -189,11 +189,12 @@ type unseen struct {
 	folds  []int
 	models [maxFolds]*linear.Model
 	scores [][]float32 // per sample
+	rules  []emergencyTally
 }
 
 // scoreUnseen trains one model per fold, on the others, and scores the fold.
 func (c *Classifier) scoreUnseen(corpus Corpus, examples []linear.Example, sample, folds []int) unseen {
-	u := unseen{folds: folds, scores: make([][]float32, len(corpus.Samples))}
+	u := unseen{folds: folds, scores: make([][]float32, len(corpus.Samples)), rules: make([]emergencyTally, len(corpus.Samples))}
 	var wait sync.WaitGroup
 	for fold := range maxFolds {
 		var others []linear.Example
@@ -212,7 +213,7 @@ func (c *Classifier) scoreUnseen(corpus Corpus, examples []linear.Example, sampl
 			judge := c.WithModel(m)
 			for i, s := range corpus.Samples {
 				if folds[i] == fold {
-					u.scores[i] = judge.score(heldOut(s, corpus).Input())
+					u.scores[i], u.rules[i] = judge.score(heldOut(s, corpus).Input())
 				}
 			}
 		})
@@ -221,14 +222,16 @@ func (c *Classifier) scoreUnseen(corpus Corpus, examples []linear.Example, sampl
 	return u
 }
 
-// score returns the raw scores of a message.
-func (c *Classifier) score(in Input) []float32 {
+// score returns the raw scores of a message, and what the rules say on danger.
+func (c *Classifier) score(in Input) ([]float32, emergencyTally) {
 	sc := c.pool.Get().(*scratch)
 	defer c.release(sc)
 	result := c.prepare(sc, in)
 	t := c.gather(sc, in.Headers, &result)
 	c.scoreInto(sc, &t)
-	return slices.Clone(sc.output)
+	rules := sc.emergency
+	rules.rules = nil
+	return slices.Clone(sc.output), rules
 }
 
 // CrossValidate measures c on corpus fold by fold: each message is judged by a

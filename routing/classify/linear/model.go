@@ -134,7 +134,7 @@ func (t *Text) Add(f Feature) int32 {
 func (t *Text) Scores(out []float32) {
 	copy(out, t.m.Bias)
 	for b := range t.rows {
-		t.share[b] = t.m.Scale[b] * unit(len(t.rows[b]))
+		t.share[b] = t.m.Scale[b] * float32(blockWeight[b]*unit(len(t.rows[b])))
 		for k, s := range t.sums[b] {
 			out[k] += float32(t.share[b] * float32(s))
 		}
@@ -146,6 +146,9 @@ func (t *Text) Scores(out []float32) {
 func (t *Text) Part(row int32, output int) float32 {
 	return t.share[t.m.Features[row].Block()] * float32(t.m.Weights[int(row)*t.m.Outputs+output])
 }
+
+// blockWeight is the length of each block in a text.
+var blockWeight = [Blocks]float32{1, 1.2, 3.5}
 
 // unit is what each of n features has, so that together they have length 1.
 func unit(n int) float32 {

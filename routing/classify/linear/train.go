@@ -116,7 +116,7 @@ func (t *trainer) step(e Example, text rows) {
 	scores, slope := t.scores[:n], t.slope[:n]
 	copy(scores, t.m.Bias)
 	for b := range text {
-		u := unit(len(text[b]))
+		u := float32(blockWeight[b] * unit(len(text[b])))
 		for _, row := range text[b] {
 			w := t.weights[int(row)*n : int(row)*n+n]
 			for k := range scores {
@@ -141,7 +141,7 @@ func (t *trainer) step(e Example, text rows) {
 		steepness += float32(x * x)
 	}
 	for b := range text {
-		u := unit(len(text[b]))
+		u := float32(blockWeight[b] * unit(len(text[b])))
 		for _, row := range text[b] {
 			at := int(row) * n
 			t.squares[row] += float32(float32(u*u) * steepness)
