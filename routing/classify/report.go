@@ -2,14 +2,15 @@ package classify
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
-	"hash/crc32"
 )
 
 // Stamp names a corpus and the model made from it, so that a report of figures
 // can be held against both.
 func Stamp(corpus Corpus, model []byte) string {
-	return fmt.Sprintf("%d messages, corpus %x, model %08x", len(corpus.Samples), corpus.Sum[:8], crc32.ChecksumIEEE(model))
+	sum := sha256.Sum256(model)
+	return fmt.Sprintf("%d messages, corpus %x, model %x", len(corpus.Samples), corpus.Sum[:8], sum[:8])
 }
 
 // Report measures models made from corpus on authors and on languages that they
