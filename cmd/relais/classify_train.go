@@ -38,7 +38,7 @@ func newTrainCommand(vocabulary *string) *cobra.Command {
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", out, classify.Stamp(corpus, m.Encode()))
 				if report != "" {
-					return writeReport(c, corpus, m.Encode(), report)
+					return writeFigures(c, corpus, m.Encode(), report)
 				}
 			}
 			for _, by := range []struct {
@@ -77,7 +77,7 @@ const (
 	figuresEnd   = "```\n<!-- end of figures -->"
 )
 
-func writeReport(c *classify.Classifier, corpus classify.Corpus, model []byte, file string) error {
+func writeFigures(c *classify.Classifier, corpus classify.Corpus, model []byte, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("reading report: %w", err)
