@@ -1,6 +1,8 @@
 // Package configs holds the configuration files that ship inside the program:
-// the clocks, the vocabulary of the classifier, and the words by which lists of
-// contact points are read. An installation may replace them by files of its own.
+// the clocks, the vocabulary and the trained model of the classifier, and the
+// words by which lists of contact points are read. An installation may replace
+// them, but for the model, by files of its own. The model is made from
+// corpus/*.jsonl, which is not built in.
 package configs
 
 import "embed"
@@ -21,3 +23,9 @@ var Vocabulary embed.FS
 //
 //go:embed directory/*.yaml directory/schema.json
 var Directory embed.FS
+
+// Model is the trained model of the classifier, written by relais classify
+// train.
+//
+//go:embed classify.model
+var Model []byte

@@ -22,20 +22,34 @@ const maxMailFile = 64 << 20 // bytes of a message file that explain reads
 // newClassifyCommand returns `relais classify`: what the classifier makes of a
 // message, and how well it does on labelled ones. It works offline.
 func newClassifyCommand() *cobra.Command {
-	var vocabulary string
+	var vocabulary, model string
 	cmd := &cobra.Command{
 		Use:   "classify",
 		Short: "Show and measure how messages are classified",
 	}
 	cmd.PersistentFlags().StringVar(&vocabulary, "vocabulary", "", "folder of vocabulary files (default: built in)")
 	classifier := func() (*classify.Classifier, error) {
-		if vocabulary == "" {
-			return classify.Default()
-		}
-		return classify.Load(vocabulary)
+		return loadClassifier(vocabulary, model)
 	}
-	cmd.AddCommand(newExplainCommand(classifier), newEvalCommand(classifier))
+	cmd.PersistentFlags().StringVar(&model, "model", "", "file of a trained model (default: built in)")
+	cmd.AddCommand(newExplainCommand(classifier), newEvalCommand(classifier), newTrainCommand(&vocabulary))
 	return cmd
+}
+
+func loadClassifier(vocabulary, model string) (c *classify.Classifier, err error) {
+	if vocabulary == "" {
+		c, err = classify.Default()
+	} else {
+		c, err = classify.Load(vocabulary)
+	}
+	if err != nil || model == "" {
+		return c, err
+	}
+	data, err := os.ReadFile(model)
+	if err != nil {
+		return nil, fmt.Errorf("reading model: %w", err)
+	}
+	return c.WithModelFile(data)
 }
 
 func newExplainCommand(classifier func() (*classify.Classifier, error)) *cobra.Command {

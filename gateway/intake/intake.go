@@ -44,9 +44,11 @@ type Options struct {
 	Directory  func() *directory.Directory // the current one
 	Queue      *queue.Queue
 	Vault      *vault.Vault
-	Classifier *classify.Classifier
-	Clocks     *deadline.Clocks
-	Rules      Rules
+	Classifier interface {
+		Classify(classify.Input) classify.Result
+	}
+	Clocks *deadline.Clocks
+	Rules  Rules
 	// Install puts a version of the Directory in force once the authority's
 	// signature is checked; it returns when that is durable. Nil: versions that
 	// come by mail are for a person.

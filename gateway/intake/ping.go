@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
-	"relais.example/routing/classify"
 	"relais.example/routing/request"
 )
 
@@ -50,10 +50,25 @@ func (a *arrival) answersTest() bool {
 	if len(text) > maxServed || !onlyForm {
 		return false
 	}
-	// The subject may be anything, but for a request.
-	asksMore := func(c classify.Candidate) bool { return c.Kind != request.Ping && c.Kind.Asks() }
-	return words == letters(testWords(a.desk.ID)) || words == "" && !slices.ContainsFunc(a.class.Candidates, asksMore)
+	return (words == "" || words == letters(testWords(a.desk.ID))) && aboutTest(a.subject())
 }
+
+// aboutTest reports whether a subject says nothing but that the message is a
+// test: what it says beside that, a person must read.
+func aboutTest(subject string) bool {
+	subject = referenceForm.ReplaceAllString(subject, " ")
+	for _, word := range strings.FieldsFunc(strings.ToLower(subject), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if !slices.Contains(subjectWords, word) {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	referenceForm = regexp.MustCompile(`\[[A-Z0-9-]{1,40}\]`)
+	subjectWords  = strings.Fields("ping test of the contact point reachability please answer re 24 7 network")
+)
 
 // testField is a line of the form that says nothing but who tests, and when.
 var testField = regexp.MustCompile(`(?i)^(kind|reference|from|to|sent)[ \t]*:[ \t]*\S{0,40}$`)

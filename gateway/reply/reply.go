@@ -41,10 +41,12 @@ type Options struct {
 	Directory  func() *directory.Directory
 	Queue      *queue.Queue
 	Vault      *vault.Vault
-	Classifier *classify.Classifier
-	Clocks     *deadline.Clocks
-	Keys       pgp.Policy
-	Log        *slog.Logger
+	Classifier interface {
+		Classify(classify.Input) classify.Result
+	}
+	Clocks *deadline.Clocks
+	Keys   pgp.Policy
+	Log    *slog.Logger
 	// Release returns the signed Directory in force.
 	Release func() (version uint64, doc, signature []byte, err error)
 	Login   func(result, remote string) // told "ok", "wrong", "throttled" or "busy", and the peer's address

@@ -59,6 +59,7 @@ func (s *Server) open(version string) error {
 	if err != nil {
 		return err
 	}
+	s.classifier = classify.NewLive(classifier)
 	if s.accounts, err = accounts.Open(c.StaffFile, accounts.Options{Failures: c.Limits.LoginFailures, Lockout: c.Limits.LoginLockout}); err != nil {
 		return err
 	}
@@ -91,13 +92,13 @@ func (s *Server) open(version string) error {
 	policy := keyPolicy(c)
 	in := intake.New(intake.Options{
 		Hostname: c.Hostname, Desks: s.intakeDesks(), Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
+		Classifier: s.classifier, Clocks: clocks, Rules: intakeRules(c, policy), Install: s.install, Pending: s.pending, Proposed: s.reminders.Wake,
 		Log: s.log, Observe: s.metrics.Received,
 		Contain: containment(c), Deferred: s.metrics.Deferred,
 	})
 	out := reply.New(reply.Options{
 		Hostname: c.Hostname, Desks: s.replyDesks(), Accounts: s.accounts, Directory: s.directory.Current, Queue: s.queue, Vault: s.vault,
-		Classifier: classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"), Release: s.release,
+		Classifier: s.classifier, Clocks: clocks, Keys: policy, Log: s.log, Login: s.login("submission"), Release: s.release,
 	})
 	s.reply, s.control = out, s.serveControl()
 	if err := s.openRelay(out, notices, clocks, desks); err != nil {
@@ -155,11 +156,16 @@ func (s *Server) openDirectory() error {
 	return nil
 }
 
-func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
-	classifier, err := classify.Default()
+// vocabulary returns the classifier with the words that the configuration names.
+func vocabulary(c *config.Config) (*classify.Classifier, error) {
 	if c.VocabularyDir != "" {
-		classifier, err = classify.Load(c.VocabularyDir)
+		return classify.Load(c.VocabularyDir)
 	}
+	return classify.Default()
+}
+
+func rules(c *config.Config) (*classify.Classifier, *deadline.Clocks, error) {
+	classifier, err := vocabulary(c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,6 +31,7 @@ import (
 	"relais.example/gateway/smtpd"
 	"relais.example/gateway/timers"
 	"relais.example/gateway/vault"
+	"relais.example/routing/classify"
 	"relais.example/routing/directory"
 	"relais.example/routing/directory/pending"
 	"relais.example/routing/queue"
@@ -50,16 +51,17 @@ type Server struct {
 	holderTrouble atomic.Pointer[error] // what the last look at it found
 	askHolder     chan struct{}         // look at it now
 
-	directory *directory.Store
-	accounts  *accounts.Set
-	queue     *queue.Queue
-	vault     *vault.Vault
-	relay     atomic.Pointer[relay.Relay] // records are applied before it exists
-	timers    timers.Options
-	reply     *reply.Reply
-	pending   *pending.Store
-	reminders *reminders.Reminders
-	pull      *pull.Puller // nil: the Directory comes by mail and by hand only
+	directory  *directory.Store
+	classifier *classify.Live
+	accounts   *accounts.Set
+	queue      *queue.Queue
+	vault      *vault.Vault
+	relay      atomic.Pointer[relay.Relay] // records are applied before it exists
+	timers     timers.Options
+	reply      *reply.Reply
+	pending    *pending.Store
+	reminders  *reminders.Reminders
+	pull       *pull.Puller // nil: the Directory comes by mail and by hand only
 
 	mx, submission *smtpd.Server
 	imap           *imapd.Server
@@ -183,17 +185,29 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reload reads again what may change while the gateway runs: staff accounts,
-// the Directory, the desks' keys, the TLS certificate. Connections stay. What is
-// wrong stays as it was; the error says all of it.
+// the Directory, the desks' keys, the TLS certificate, an own vocabulary of the
+// classifier. Connections stay. What is wrong stays as it was; the error says all
+// of it.
 func (s *Server) Reload() error {
 	changed, err := s.directory.Reload(time.Now())
 	if changed {
 		s.reminders.Wake()
 		s.log.Info("new Directory version in force", "version", s.directory.Current().Version())
 	}
-	err = errors.Join(err, s.loadKeys(), s.accounts.Reload(), s.certificate.load())
+	err = errors.Join(err, s.loadKeys(), s.accounts.Reload(), s.certificate.load(), s.reloadVocabulary())
 	if err != nil {
 		s.log.Error("reloading: the old state stays in force where the new one is wrong", "error", err)
+	}
+	return err
+}
+
+func (s *Server) reloadVocabulary() error {
+	if s.c.VocabularyDir == "" {
+		return nil // built in: cannot have changed
+	}
+	classifier, err := vocabulary(s.c)
+	if err == nil {
+		s.classifier.Store(classifier)
 	}
 	return err
 }

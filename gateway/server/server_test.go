@@ -18,11 +18,13 @@ import (
 	"testing"
 	"time"
 
+	"relais.example/configs"
 	"relais.example/crypto/pgp"
 	"relais.example/gateway/accounts"
 	"relais.example/gateway/config"
 	"relais.example/gateway/setup"
 	"relais.example/gateway/smtpout"
+	"relais.example/routing/classify"
 	"relais.example/routing/directory"
 	"relais.example/test/desk"
 )
@@ -331,6 +333,55 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 	c.Close()
 	if err := os.WriteFile(i.path("staff.yaml"), good, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReloadTakesNewVocabulary: words that a lawyer changed count from the next
+// message on; faulty ones change nothing.
+func TestReloadTakesNewVocabulary(t *testing.T) {
+	i := install(t)
+	words := t.TempDir()
+	builtIn, err := fs.Sub(configs.Vocabulary, "vocabulary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(words, builtIn); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(i.written.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(i.written.Config, append(text, "\nvocabulary_dir: "+words+"\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := i.run()
+	body := "Wobbegong the kelp, then frobnicate. Please wobbegong it."
+	asks := func() bool {
+		for _, c := range s.classifier.Classify(classify.Input{Body: body}).Candidates {
+			for _, e := range c.Evidence {
+				if e.Rule == "ping-word" {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if asks() {
+		t.Fatal("an unknown word speaks for a test")
+	}
+	path := filepath.Join(words, "zz.yaml")
+	if err := os.WriteFile(path, []byte("families: {ping: [wobbegong]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(); err != nil || !asks() {
+		t.Errorf("the new word does not count: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("families: {nonsense: [wobbegong]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "zz.yaml") && !strings.Contains(err.Error(), "nonsense") || !asks() {
+		t.Errorf("a faulty vocabulary: %v; want it named and the one before kept", err)
 	}
 }
 

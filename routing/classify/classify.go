@@ -15,6 +15,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"relais.example/routing/classify/linear"
 	"relais.example/routing/request"
 )
 
@@ -46,7 +47,10 @@ type Classifier struct {
 		article, articlePart, convention, protocol, otherLaw family
 		ownReference, yourReference, reference               family
 	}
-	pool *sync.Pool // of *scratch
+	familyNames []string
+	familyHash  []uint32 // of the names: the same in every vocabulary
+	model       *linear.Model
+	pool        *sync.Pool // of *scratch
 }
 
 // scratch is the memory of one call, used again by the next.
@@ -57,6 +61,7 @@ type scratch struct {
 	scores    []score
 	cited     []citation
 	speech    []int32 // function words per language
+	heard     int32   // words among which they were counted
 	words     int32
 	before    mask // families of the sentence before
 	ownRef    []byte
@@ -64,13 +69,20 @@ type scratch struct {
 	seesBelow bool
 	inThread  bool
 	context   context
+	emergency emergencyTally
 	work      int
+	reader    reader
+	output    []float32
 }
 
 func (c *Classifier) newScratch() *scratch {
 	sc := &scratch{scores: make([]score, len(c.rules)), speech: make([]int32, len(c.languages)+1)}
 	sc.scanner.m, sc.scanner.not = c.matcher, c.known.not
 	sc.scanner.emit = func(s *sentence) { c.judge(sc, s) }
+	if c.model != nil {
+		sc.reader.text = linear.NewText(c.model)
+		sc.output = make([]float32, c.model.Outputs)
+	}
 	return sc
 }
 
@@ -82,7 +94,8 @@ func (c *Classifier) release(sc *scratch) {
 	sc.folded, sc.lines, sc.cited = sc.folded[:0], sc.lines[:0], sc.cited[:0]
 	clear(sc.scores)
 	clear(sc.speech)
-	sc.words, sc.before, sc.ownRef, sc.ownWorth, sc.seesBelow = 0, mask{}, nil, 0, false
+	sc.words, sc.heard, sc.before, sc.ownRef, sc.ownWorth, sc.seesBelow = 0, 0, mask{}, nil, 0, false
+	sc.emergency = emergencyTally{rules: sc.emergency.rules[:0]}
 	sc.context, sc.work, sc.scanner.work, sc.scanner.s.text = context{}, 0, 0, nil
 	c.pool.Put(sc)
 }
@@ -99,7 +112,14 @@ func (c *Classifier) Classify(in Input) Result {
 func (c *Classifier) classify(in Input) (Result, int) {
 	sc := c.pool.Get().(*scratch)
 	defer c.release(sc)
+	result := c.prepare(sc, in)
+	c.decide(sc, in.Headers, &result)
+	return result, sc.work + sc.scanner.work
+}
 
+// prepare reads the message: all that needs no weighing.
+func (c *Classifier) prepare(sc *scratch, in Input) Result {
+	sc.reader.reset()
 	subject, _ := cutText(in.Subject, maxSubject)
 	subject = strings.ReplaceAll(subject, "\n", " ")
 	body, cut := cutText(in.Body, MaxText)
@@ -124,10 +144,10 @@ func (c *Classifier) classify(in Input) (Result, int) {
 		sc.addForm(result.Form)
 	}
 
+	c.listen(sc, subjectEnd)
 	c.read(sc, subjectEnd, len(sc.folded))
 	c.references(sc, subject, &result)
 	sc.inThread = inThread(in, sc.lines)
-	c.decide(sc, in.Headers, &result)
 	if ref := result.Form["reference"]; ref != "" && len(ref) <= maxReference {
 		result.TheirReference = ref
 	} else if sc.ownRef != nil {
@@ -136,7 +156,7 @@ func (c *Classifier) classify(in Input) (Result, int) {
 	if cut {
 		result.Evidence = append(result.Evidence, Evidence{Rule: "cut", Text: "only the first 256 KiB of the text were read"})
 	}
-	return result, sc.work + sc.scanner.work
+	return result
 }
 
 // cutText cuts s to limit bytes, between runes.
@@ -224,10 +244,8 @@ func (sc *scratch) readPart(wanted func(partOf) bool) {
 
 // judge takes in one sentence.
 func (c *Classifier) judge(sc *scratch, s *sentence) {
-	for i := range s.tokens {
-		sc.speech[s.tokens[i].words.speech]++
-	}
 	sc.words += int32(len(s.tokens))
+	sc.reader.sentence(c, s, sc.scanner.commas)
 	if s.present.empty() && s.negated.empty() {
 		sc.before = mask{}
 		c.takeReference(sc, s)

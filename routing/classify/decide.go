@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -8,25 +9,20 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"relais.example/routing/classify/linear"
 	"relais.example/routing/request"
 )
 
-// Weights of what is certain, far above what words can gather.
 const (
-	weightMachine   = 40 // headers of automatic mail
-	weightForm      = 25 // kind named in the machine form
-	weightReplyCode = 20
-	weightHint      = 2 // a header that machines and some people set
+	maxCandidates  = 6
+	maxEvidence    = 8
+	maxShown       = 60   // characters of the message shown in evidence
+	leastCandidate = 0.03 // probability below which a kind is not worth a person's look
+	sureOf         = 0.99 // what is certain, as a probability
 )
 
-const (
-	maxCandidates = 6
-	maxEvidence   = 8
-	maxShown      = 60 // characters of the message shown in evidence
-	prior         = 1  // weight that "something else" always has
-)
-
-// tally is the weight gathered per kind, with its reasons.
+// tally is the weight that rules and articles gather per kind, with its
+// reasons.
 type tally struct {
 	weight   []float64
 	evidence [][]Evidence
@@ -40,38 +36,125 @@ func (t *tally) add(kind int, e Evidence) {
 // decide turns what was gathered into a result.
 func (c *Classifier) decide(sc *scratch, headers map[string][]string, result *Result) {
 	result.Language = c.language(sc)
-	facts := c.emergency(sc, result)
-
-	t := tally{make([]float64, len(kinds)), make([][]Evidence, len(kinds))}
-	c.tallyCertain(&t, headers, result)
-	c.tallyRules(&t, sc, result.Emergency)
-	c.tallyArticles(&t, sc, result)
-	c.dampen(&t)
-	c.choose(&t, result)
-	if result.Kinds[0] == request.Auto && !facts {
-		result.Emergency = false // "in emergencies call ..." of an absent officer
+	t := c.gather(sc, headers, result)
+	certain, why := c.certain(headers, result)
+	c.scoreInto(sc, &t)
+	c.judgeEmergency(sc, result)
+	c.choose(sc, &t, certain, why, result)
+	switch result.Kinds[0] {
+	case request.Auto:
+		if !sc.emergency.told() {
+			result.Emergency = false // "in emergencies call ..." of an absent officer
+		}
+	case request.EmergencyDisclosure, request.EmergencyMLA:
+		result.ClaimsEmergency = result.ClaimsEmergency || !result.Emergency
 	}
 }
 
-// tallyCertain takes in the sources that leave no doubt.
-func (c *Classifier) tallyCertain(t *tally, headers map[string][]string, result *Result) {
-	if why, certain := automatic(headers); certain {
-		t.add(kindIndex(request.Auto), Evidence{"machine-header", weightMachine, "a machine sent it: " + shown(why)})
-	} else if why != "" {
-		t.add(kindIndex(request.Auto), Evidence{"machine-hint", weightHint, "header often set by machines: " + shown(why)})
+// scoreInto puts the score of each kind, and of an emergency, into sc.output.
+func (c *Classifier) scoreInto(sc *scratch, t *tally) {
+	if c.model == nil {
+		sc.output = append(append(sc.output[:0], given(t)...), 0)
+		return
+	}
+	sc.reader.text.Scores(sc.output)
+	for k, g := range given(t) {
+		sc.output[k] += c.model.Numbers[numberGiven] * g
+	}
+}
+
+// gather weighs rules and articles, and notes for the model what the message is
+// made up of.
+func (c *Classifier) gather(sc *scratch, headers map[string][]string, result *Result) tally {
+	c.weighEmergency(sc, result)
+	t := tally{make([]float64, len(kinds)), make([][]Evidence, len(kinds))}
+	c.tallyRules(&t, sc, sc.emergency.found())
+	c.tallyArticles(&t, sc, result)
+	c.dampen(&t)
+	c.describe(sc, headers, result)
+	return t
+}
+
+// given is what the model is told of the rules' weights.
+func given(t *tally) []float32 {
+	g := make([]float32, len(t.weight))
+	for k, w := range t.weight {
+		g[k] = given1(w)
+	}
+	return g
+}
+
+func given1(weight float64) float32 { return float32(math.Log1p(max(0, weight))) }
+
+// certain names the kinds that leave no doubt, with the reason: headers of
+// machines before the form block before a reply code.
+func (c *Classifier) certain(headers map[string][]string, result *Result) ([]request.Kind, Evidence) {
+	if why, sure := automatic(headers); sure {
+		return []request.Kind{request.Auto}, Evidence{"machine-header", 0, "a machine sent it: " + shown(why)}
 	}
 	if result.Form != nil {
-		named := formKinds(result.Form)
-		for i, k := range named {
-			// The second is a little lighter, so that the order stays.
-			t.add(kindIndex(k), Evidence{"form-kind", weightForm - float64(i), fmt.Sprintf("the form block names %s", k)})
+		if named := formKinds(result.Form); len(named) > 0 {
+			return named, Evidence{"form-kind", 0, fmt.Sprintf("the form block names %s", kindNames(named))}
 		}
-		if len(named) == 0 {
-			result.Evidence = append(result.Evidence, Evidence{"form-without-kind", 0, "the form block names no known kind"})
-		}
+		result.Evidence = append(result.Evidence, Evidence{"form-without-kind", 0, "the form block names no known kind"})
 	}
 	if result.ReplyCode != "" {
-		t.add(kindIndex(request.Response), Evidence{"reply-code", weightReplyCode, "reply code " + result.ReplyCode})
+		return []request.Kind{request.Response}, Evidence{"reply-code", 0, "reply code " + result.ReplyCode}
+	}
+	return nil, Evidence{}
+}
+
+func kindNames(list []request.Kind) string {
+	names := make([]string, len(list))
+	for i, k := range list {
+		names[i] = string(k)
+	}
+	return strings.Join(names, " and ")
+}
+
+// describe notes the make-up of the message for the model.
+func (c *Classifier) describe(sc *scratch, headers map[string][]string, result *Result) {
+	r := &sc.reader
+	if sc.inThread {
+		r.makeUp("answers an earlier message")
+	}
+	if why, sure := automatic(headers); why != "" && !sure {
+		r.makeUp("header often set by machines")
+	}
+	if len(result.References) > 0 {
+		r.makeUp("names a reference of ours")
+	}
+	if sc.ownRef != nil {
+		r.makeUp("names a reference of theirs")
+	}
+	for _, name := range result.Articles {
+		r.makeUp("cites " + name)
+	}
+	for i := range sc.cited {
+		if sc.cited[i].negated && sc.cited[i].valid() {
+			r.makeUp("excludes " + sc.cited[i].String())
+		}
+	}
+	questions, boxes, quotedLines := 0, 0, 0
+	for i := range sc.lines {
+		l := &sc.lines[i]
+		switch l.part {
+		case partNew:
+			questions += strings.Count(l.text, "?")
+			if box(bytes.TrimSpace(l.folded)) != boxNone {
+				boxes++
+			}
+		case partQuoted:
+			quotedLines++
+		}
+	}
+	r.makeUp("question marks: " + size(questions))
+	r.makeUp("lines with boxes: " + size(boxes))
+	if quotedLines > 0 {
+		r.makeUp("quotes earlier messages")
+	}
+	for _, name := range sc.emergency.rules {
+		r.makeUp("emergency rule " + name)
 	}
 }
 
@@ -94,7 +177,7 @@ func (c *Classifier) tallyRules(t *tally, sc *scratch, emergency bool) {
 // for its kinds once.
 func (c *Classifier) tallyArticles(t *tally, sc *scratch, result *Result) {
 	x := sc.context
-	x.emergency = result.Emergency || result.ClaimsEmergency
+	x.emergency = sc.emergency.found() || sc.emergency.claims >= 1
 	var spoken []string
 	for i := range sc.cited {
 		cited := &sc.cited[i]
@@ -115,7 +198,7 @@ func (c *Classifier) tallyArticles(t *tally, sc *scratch, result *Result) {
 			rules = exact
 		}
 		for _, r := range rules {
-			if !r.emergency.holds(result.Emergency) {
+			if !r.emergency.holds(sc.emergency.found()) {
 				continue
 			}
 			t.add(r.kind, Evidence{"article", round(r.weight * cited.factor), "cites " + name + ": " + sc.quote([3]span{{cited.from, cited.to}})})
@@ -137,8 +220,7 @@ func (c *Classifier) dampen(t *tally) {
 			continue
 		}
 		for _, k := range d.kinds {
-			// What is certain is not argued away.
-			if w := t.weight[k]; w > 0 && w < weightReplyCode {
+			if w := t.weight[k]; w > 0 {
 				t.add(k, Evidence{"dampened", round(w*d.factor - w), fmt.Sprintf("a %s has to speak of it too", kinds[d.when])})
 			}
 		}
@@ -146,43 +228,69 @@ func (c *Classifier) dampen(t *tally) {
 }
 
 // choose ranks the kinds and accepts one, two or none.
-func (c *Classifier) choose(t *tally, result *Result) {
-	order := make([]int, 0, len(kinds))
-	for k, w := range t.weight {
-		if w > 0 {
-			order = append(order, k)
-		}
+func (c *Classifier) choose(sc *scratch, t *tally, certain []request.Kind, why Evidence, result *Result) {
+	odds := sc.output[:len(kinds)]
+	if c.model == nil {
+		linear.Softmax(odds, 1)
+	} else {
+		linear.Softmax(odds, c.model.Numbers[numberTemperature])
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.weight[b], t.weight[a]) })
-	for _, k := range order[:min(len(order), maxCandidates)] {
-		if kinds[k] != request.Unclassified {
-			result.Candidates = append(result.Candidates, Candidate{kinds[k], round(t.weight[k] / (t.weight[k] + prior)), strongest(t.evidence[k])})
-		}
+	order := make([]int, len(kinds))
+	for k := range order {
+		order[k] = k
 	}
-	if len(order) == 0 {
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(odds[b], odds[a]) })
+	if len(certain) > 0 {
+		c.settle(certain, why, order, odds, t, result)
+		return
+	}
+	if sc.words == 0 { // nothing to go by
 		result.Kinds = []request.Kind{request.Unclassified}
 		return
 	}
-	first, rival, second := order[0], 0.0, -1
-	named := formKinds(result.Form)
-	inForm := func(k int) bool { return slices.Contains(named, kinds[k]) }
+	first, second := order[0], -1
+	confidence := float64(odds[first])
 	for _, k := range order[1:] {
-		if second < 0 && t.weight[k] >= c.weigh.Second && t.weight[k] >= t.weight[first]/4 && (c.goTogether(first, k) || inForm(first) && inForm(k)) {
+		if float64(odds[k]) >= c.weigh.Second && c.goTogether(first, k) {
 			second = k
-			continue
+			confidence += float64(odds[k])
+			break
 		}
-		rival = max(rival, t.weight[k])
 	}
-	result.Confidence = round(t.weight[first] / (t.weight[first] + rival + prior))
-	if kinds[first] == request.Unclassified || result.Confidence < c.weigh.Threshold {
-		result.Kinds = []request.Kind{request.Unclassified}
+	for i, k := range order[:maxCandidates] {
+		if i > 0 && odds[k] < leastCandidate {
+			break
+		}
+		if kinds[k] != request.Unclassified {
+			rival := order[0]
+			if i == 0 {
+				rival = order[1]
+			}
+			result.Candidates = append(result.Candidates, Candidate{kinds[k], round(float64(odds[k])), c.reasons(sc, t, k, rival, i < explained)})
+		}
+	}
+	result.Confidence = round(min(confidence, 1))
+	result.Kinds = []request.Kind{request.Unclassified}
+	if kinds[first] == request.Unclassified || confidence < c.weigh.Threshold {
 		return
 	}
-	result.Kinds = []request.Kind{kinds[first]}
-	if second >= 0 {
-		result.Kinds = append(result.Kinds, kinds[second])
-		if c.comesFirst(second, first) {
-			slices.Reverse(result.Kinds)
+	if result.Kinds[0] = kinds[first]; second < 0 {
+		return
+	}
+	if result.Kinds = append(result.Kinds, kinds[second]); c.comesFirst(second, first) {
+		slices.Reverse(result.Kinds)
+	}
+}
+
+// settle takes the certain kinds; the others stay as candidates.
+func (c *Classifier) settle(certain []request.Kind, why Evidence, order []int, odds []float32, t *tally, result *Result) {
+	result.Kinds, result.Confidence = certain, sureOf
+	for _, k := range certain {
+		result.Candidates = append(result.Candidates, Candidate{k, sureOf, append([]Evidence{why}, strongest(t.evidence[kindIndex(k)])...)})
+	}
+	for _, k := range order[:maxCandidates-len(certain)] {
+		if kinds[k] != request.Unclassified && odds[k] >= leastCandidate && !slices.Contains(certain, kinds[k]) {
+			result.Candidates = append(result.Candidates, Candidate{kinds[k], round(float64(odds[k]) * (1 - sureOf)), strongest(t.evidence[k])})
 		}
 	}
 }
@@ -193,72 +301,6 @@ func (c *Classifier) goTogether(a, b int) bool {
 }
 
 func (c *Classifier) comesFirst(a, b int) bool { return slices.Contains(c.together, [2]int{a, b}) }
-
-// emergency decides whether life or safety is at risk (SAP 3.2.c): on facts
-// told or, failing facts either way, on the claim alone. A person decides.
-func (c *Classifier) emergency(sc *scratch, result *Result) (told bool) {
-	var facts, claims, against float64
-	for i := range c.rules {
-		r, got := &c.rules[i], &sc.scores[i]
-		if got.count == 0 || r.target == targetKind {
-			continue
-		}
-		e := Evidence{r.name, round(got.total()), sc.quote(got.spans)}
-		switch r.target {
-		case targetFact:
-			facts += got.total()
-			e.Text = "danger to life or safety: " + e.Text
-		case targetClaim:
-			claims += got.total()
-			e.Text = "called an emergency: " + e.Text
-		case targetAgainst:
-			against += got.total()
-			e.Text, e.Weight = "no danger to persons: "+e.Text, -e.Weight
-		}
-		if len(result.Evidence) < maxEvidence {
-			result.Evidence = append(result.Evidence, e)
-		}
-	}
-	for i := range sc.cited {
-		n := sc.cited[i]
-		n.resolve(sc.context)
-		if n.instrument == instrumentProtocol && (n.number == 9 || n.number == 10) && !n.negated {
-			claims++
-			result.Evidence = append(result.Evidence, Evidence{"emergency-article", 1, "cites " + n.String()})
-			break
-		}
-	}
-	if result.Form != nil && yes(result.Form["emergency"]) || slices.Contains(formKinds(result.Form), request.EmergencyDisclosure) || slices.Contains(formKinds(result.Form), request.EmergencyMLA) {
-		claims++
-		result.Evidence = append(result.Evidence, Evidence{"emergency-form", 1, "the form block says so"})
-	}
-	result.ClaimsEmergency = claims >= 1
-	result.Emergency = facts >= 1 || claims >= 1 && against < 1
-	if result.Emergency && facts < 1 {
-		result.Evidence = append(result.Evidence, Evidence{"emergency-without-facts", 0, "claimed without facts: a person decides at once"})
-	}
-	return facts >= 1
-}
-
-// language is the one whose function words are most frequent, if they are
-// frequent enough and no other comes near.
-func (c *Classifier) language(sc *scratch) string {
-	best, second := 0, int32(0)
-	for i := 1; i < len(sc.speech); i++ {
-		if best == 0 || sc.speech[i] > sc.speech[best] {
-			if best > 0 {
-				second = max(second, sc.speech[best])
-			}
-			best = i
-		} else {
-			second = max(second, sc.speech[i])
-		}
-	}
-	if best == 0 || sc.speech[best] < 3 || sc.speech[best]*100 < sc.words*8 || sc.speech[best] < second*3/2 {
-		return ""
-	}
-	return c.languages[best-1]
-}
 
 // quote shows the words that a rule met.
 func (sc *scratch) quote(spans [3]span) string {
@@ -286,6 +328,7 @@ func shown(s string) string {
 
 // strongest returns the weightiest reasons first.
 func strongest(list []Evidence) []Evidence {
+	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Evidence) int { return cmp.Compare(math.Abs(b.Weight), math.Abs(a.Weight)) })
 	return list[:min(len(list), maxEvidence)]
 }

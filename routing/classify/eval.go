@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 type Sample struct {
 	ID        string            `json:"id"`
 	Lang      string            `json:"lang"`
+	Author    string            `json:"author,omitempty"` // who wrote the text; folds are made by it
 	Headers   map[string]string `json:"headers"`
 	Body      string            `json:"body"`
 	Kinds     []request.Kind    `json:"kinds"`
@@ -80,28 +82,63 @@ type Figures struct {
 	ReferenceOf, ReferenceRight                   int // messages with a reference of the sender's; found as written
 
 	Confusion map[[2]request.Kind]int // label, answer
+	Guesses   map[[2]request.Kind]int // label, best guess
 	Wrong     []string                // ids of messages whose first kind is wrong
+	Doubtful  []string                // ids of those whose best candidate is wrong too
+	Missed    []string                // ids of emergencies not found
+	Alarms    []string                // ids of those wrongly held to be one
+	Bins      [10]Bin                 // by confidence, a tenth each
+}
+
+// Bin counts messages of one tenth of confidence.
+type Bin struct {
+	Samples    int
+	Right      int     // best guess right
+	Confidence float64 // sum
+}
+
+// CalibrationError is the mean distance between confidence and the share of
+// right guesses, over tenths of confidence (expected calibration error).
+func (f Figures) CalibrationError() float64 {
+	sum := 0.0
+	for _, b := range f.Bins {
+		sum += math.Abs(b.Confidence - float64(b.Right))
+	}
+	return sum / max(1, float64(f.Samples))
 }
 
 // Measure classifies the samples that pass and counts.
 func (c *Classifier) Measure(samples []Sample, pass func(Sample) bool) Figures {
-	f := Figures{Confusion: map[[2]request.Kind]int{}}
-	for _, s := range samples {
-		if !pass(s) {
-			continue
-		}
-		got := c.Classify(s.Input())
+	samples = slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return !pass(s) })
+	return measure(samples, func(i int) Result { return c.Classify(samples[i].Input()) })
+}
+
+func measure(samples []Sample, judge func(int) Result) Figures {
+	f := Figures{Confusion: map[[2]request.Kind]int{}, Guesses: map[[2]request.Kind]int{}}
+	for i, s := range samples {
+		got := judge(i)
 		f.Samples++
 		label, answer := s.Kinds[0], got.Kinds[0]
 		f.Confusion[[2]request.Kind{label, answer}]++
-		guess := answer
-		if answer == request.Unclassified && len(got.Candidates) > 0 && label != request.Unclassified {
-			guess = got.Candidates[0].Kind
-		}
+		guess := bestGuess(got, label)
+		f.Guesses[[2]request.Kind{label, guess}]++
 		f.BestGuess += count(guess == label)
 		f.Right += count(answer == label)
+		bin := &f.Bins[min(9, int(got.Confidence*10))]
+		bin.Samples++
+		bin.Right += count(guess == label)
+		bin.Confidence += got.Confidence
 		if answer != label {
 			f.Wrong = append(f.Wrong, s.ID)
+		}
+		if guess != label {
+			f.Doubtful = append(f.Doubtful, s.ID)
+		}
+		switch {
+		case s.Emergency && !got.Emergency:
+			f.Missed = append(f.Missed, s.ID)
+		case got.Emergency && !s.Emergency:
+			f.Alarms = append(f.Alarms, s.ID)
 		}
 		if answer != request.Unclassified {
 			f.Covered++
@@ -116,6 +153,9 @@ func (c *Classifier) Measure(samples []Sample, pass func(Sample) bool) Figures {
 			f.ArticleMissed += count(!slices.Contains(got.Articles, a))
 		}
 		for _, a := range got.Articles {
+			if s.Articles == nil { // not labelled
+				break
+			}
 			f.ArticleFalse += count(!slices.Contains(s.Articles, a))
 		}
 		if s.TheirRef != "" {
@@ -123,8 +163,17 @@ func (c *Classifier) Measure(samples []Sample, pass func(Sample) bool) Figures {
 			f.ReferenceRight += count(got.TheirReference == s.TheirRef)
 		}
 	}
-	f.MacroF1 = macroF1(f.Confusion)
+	f.MacroF1 = macroF1(f.Guesses)
 	return f
+}
+
+// bestGuess is the kind answered or, in triage, the best candidate: what a
+// person is shown first. A message that is rightly in triage is right.
+func bestGuess(got Result, label request.Kind) request.Kind {
+	if got.Kinds[0] == request.Unclassified && label != request.Unclassified && len(got.Candidates) > 0 {
+		return got.Candidates[0].Kind
+	}
+	return got.Kinds[0]
 }
 
 func count(b bool) int {
@@ -167,29 +216,35 @@ func macroF1(confusion map[[2]request.Kind]int) float64 {
 }
 
 // Write prints the figures for people.
-func (f Figures) Write(w io.Writer, title string) error {
+func (f Figures) Write(to io.Writer, title string) (err error) {
+	w := bufio.NewWriter(to)
+	defer func() { err = errors.Join(err, w.Flush()) }()
 	if f.Samples == 0 {
 		_, err := fmt.Fprintf(w, "%s: no messages\n", title)
 		return err
 	}
-	_, err := fmt.Fprintf(w, `%s: %d messages
-  first kind right                 %s
-  first kind or best candidate     %s
+	fmt.Fprintf(w, `%s: %d messages
+  first kind, or in triage the best candidate, right
+                                   %s
+  first kind right, triage wrong   %s
+  macro-F1 of the best guess       %.2f
   all kinds right                  %s
-  macro-F1 of the first kind       %.2f
   not sent to triage (coverage)    %s
   right among those                %s
+  calibration error of confidence  %.3f
   emergency recall                 %s
   emergency precision              %s
-  articles recall                  %s
-  articles precision               %s
-  sender's reference found         %s
-`, title, f.Samples, share(f.Right, f.Samples), share(f.BestGuess, f.Samples), share(f.BothRight, f.Samples), f.MacroF1,
-		share(f.Covered, f.Samples), share(f.CoverOK, f.Covered),
-		share(f.EmergencyHit, f.EmergencyHit+f.EmergencyMissed), share(f.EmergencyHit, f.EmergencyHit+f.EmergencyFalse),
-		share(f.ArticleHit, f.ArticleHit+f.ArticleMissed), share(f.ArticleHit, f.ArticleHit+f.ArticleFalse),
-		share(f.ReferenceRight, f.ReferenceOf))
-	return err
+`, title, f.Samples, share(f.BestGuess, f.Samples), share(f.Right, f.Samples), f.MacroF1, share(f.BothRight, f.Samples),
+		share(f.Covered, f.Samples), share(f.CoverOK, f.Covered), f.CalibrationError(),
+		share(f.EmergencyHit, f.EmergencyHit+f.EmergencyMissed), share(f.EmergencyHit, f.EmergencyHit+f.EmergencyFalse))
+	if f.ArticleHit+f.ArticleMissed > 0 { // not every corpus has labels for these
+		fmt.Fprintf(w, "  articles recall                  %s\n  articles precision               %s\n",
+			share(f.ArticleHit, f.ArticleHit+f.ArticleMissed), share(f.ArticleHit, f.ArticleHit+f.ArticleFalse))
+	}
+	if f.ReferenceOf > 0 {
+		fmt.Fprintf(w, "  sender's reference found         %s\n", share(f.ReferenceRight, f.ReferenceOf))
+	}
+	return nil
 }
 
 // WriteConfusion prints what was taken for what, the right answers left out.

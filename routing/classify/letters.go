@@ -7,9 +7,9 @@ import (
 
 // ending is what a word may be when it ends at a node.
 type ending struct {
-	exact  int32 // literal that ends here
-	stem   int32 // literal with * that ends here
-	speech uint8 // language that this is a function word of; 0: none
+	exact  int32       // literal that ends here
+	stem   int32       // literal with * that ends here
+	speech languageSet // languages that this is a function word of, shifted right by one
 }
 
 type draftNode struct {
@@ -38,13 +38,14 @@ const (
 	maxLetters  = 1<<16 - 1 // nodes of the table
 )
 
-// functionWord notes that a word tells the language (1 and up).
+// functionWord notes that a word tells the language with this number (1 and
+// up); some are common to several.
 func (m *matcher) functionWord(w string, speech uint8) {
 	at := int32(0)
 	for _, b := range appendFolded(nil, w, 64) {
 		at = m.child(at, b)
 	}
-	m.draft[at].speech = speech
+	m.draft[at].speech |= 1 << (speech - 1)
 }
 
 func (m *matcher) child(at int32, b byte) int32 {

@@ -8,7 +8,7 @@ import (
 func TestWordsAreFoundByLettersOfAnyScript(t *testing.T) {
 	m := newMatcher()
 	for _, w := range []string{"preserv*", "preserve", "logs", "статья"} {
-		if err := m.add(0, w); err != nil {
+		if err := m.add(0, allLanguages, w); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -17,7 +17,7 @@ func TestWordsAreFoundByLettersOfAnyScript(t *testing.T) {
 	for _, c := range []struct {
 		text, word string
 		found      []string
-		speech     uint8
+		speech     languageSet
 	}{
 		{"preserving it", "preserving", []string{"preserv*"}, 0},
 		{"preserve.", "preserve", []string{"preserv*", "preserve"}, 0},

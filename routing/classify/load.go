@@ -15,21 +15,41 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"relais.example/configs"
+	"relais.example/routing/classify/linear"
 	"relais.example/routing/request"
 )
 
-// Load reads and compiles the *.yaml files of dir. The error lists every fault
-// with its file and the line or the name of the rule.
-func Load(dir string) (*Classifier, error) { return load(os.DirFS(dir), dir) }
+// Load reads and compiles the *.yaml files of dir, and judges by the model that
+// ships with the program. The error lists every fault with its file and the
+// line or the name of the rule.
+func Load(dir string) (*Classifier, error) { return withBuiltIn(load(os.DirFS(dir), dir)) }
 
-// Default returns the classifier with the vocabulary that ships with the
-// program.
-func Default() (*Classifier, error) {
+// Default returns the classifier with the vocabulary and the model that ship
+// with the program.
+func Default() (*Classifier, error) { return withBuiltIn(Untrained("")) }
+
+// Untrained returns a classifier that has no model, with the vocabulary of dir
+// or, if dir is empty, the built-in one. It judges by the rules alone.
+func Untrained(dir string) (*Classifier, error) {
+	if dir != "" {
+		return load(os.DirFS(dir), dir)
+	}
 	sub, err := fs.Sub(configs.Vocabulary, "vocabulary")
 	if err != nil {
 		return nil, fmt.Errorf("reading built-in vocabulary: %w", err)
 	}
 	return load(sub, "vocabulary")
+}
+
+func withBuiltIn(c *Classifier, err error) (*Classifier, error) {
+	if err != nil {
+		return nil, err
+	}
+	m, err := BuiltInModel()
+	if err != nil {
+		return nil, err
+	}
+	return c.WithModel(m), nil
 }
 
 func load(fsys fs.FS, dir string) (*Classifier, error) {
@@ -80,6 +100,7 @@ func (b *builder) fault(where, format string, args ...any) {
 
 // words takes in what a file says about words.
 func (b *builder) words(where string, f *vocabularyFile) {
+	in := b.language(where, f.Language)
 	for _, name := range slices.Sorted(maps.Keys(f.Families)) { // sorted: numbers do not depend on chance
 		phrases := f.Families[name]
 		id, known := b.families[name]
@@ -92,7 +113,7 @@ func (b *builder) words(where string, f *vocabularyFile) {
 			b.families[name] = id
 		}
 		for _, phrase := range phrases {
-			if err := b.c.matcher.add(id, phrase); err != nil {
+			if err := b.c.matcher.add(id, in, phrase); err != nil {
 				b.fault(where, "family %s: %v", name, err)
 			}
 		}
@@ -101,9 +122,8 @@ func (b *builder) words(where string, f *vocabularyFile) {
 		if f.Language == "" {
 			b.fault(where, "function_words without language")
 		}
-		b.c.languages = append(b.c.languages, f.Language)
 		for _, w := range f.FunctionWords {
-			b.c.matcher.functionWord(w, uint8(len(b.c.languages)))
+			b.c.matcher.functionWord(w, uint8(slices.Index(b.c.languages, f.Language)+1))
 		}
 	}
 	m := &b.c.markers
@@ -137,6 +157,22 @@ func (b *builder) words(where string, f *vocabularyFile) {
 	if f.Weigh != nil {
 		b.c.weigh, b.weighed = *f.Weigh, true
 	}
+}
+
+// language numbers a language. What has none counts in all.
+func (b *builder) language(where, name string) languageSet {
+	if name == "" {
+		return allLanguages
+	}
+	number := slices.Index(b.c.languages, name) + 1
+	if number == 0 {
+		b.c.languages = append(b.c.languages, name)
+		number = len(b.c.languages)
+	}
+	if number > maxLanguages {
+		b.fault(where, "more than %d languages", maxLanguages)
+	}
+	return 1 << number
 }
 
 // rules takes in what a file says about kinds; all families are known by now.
@@ -300,5 +336,18 @@ func (b *builder) finish(dir string) {
 		return
 	}
 	c.matcher.pack()
+	c.familyNames, c.familyHash = make([]string, len(b.families)), make([]uint32, len(b.families))
+	for name, f := range b.families {
+		c.familyNames[f], c.familyHash[f] = name, mixText(seedFamily, name)
+	}
 	c.pool = &sync.Pool{New: func() any { return c.newScratch() }}
+}
+
+// WithModel returns a classifier with the words of c that judges by m; by the
+// rules alone if m is nil.
+func (c *Classifier) WithModel(m *linear.Model) *Classifier {
+	other := *c
+	other.model = m
+	other.pool = &sync.Pool{New: func() any { return other.newScratch() }}
+	return &other
 }

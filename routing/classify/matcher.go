@@ -2,6 +2,7 @@ package classify
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -28,9 +29,9 @@ func (m *mask) meets(o *mask) bool  { return o[0]&m[0]|o[1]&m[1]|o[2]&m[2] != 0 
 func (m *mask) empty() bool         { return m[0]|m[1]|m[2] == 0 }
 func union(a, b *mask) (u mask)     { u[0], u[1], u[2] = a[0]|b[0], a[1]|b[1], a[2]|b[2]; return }
 func (m *mask) each(visit func(family)) {
-	for f := range family(maxFamilies) {
-		if m.has(f) {
-			visit(f)
+	for w := range m {
+		for left := m[w]; left != 0; left &= left - 1 {
+			visit(family(w*64 + bits.TrailingZeros64(left)))
 		}
 	}
 }
@@ -49,8 +50,23 @@ type matcher struct {
 
 type phraseNode struct {
 	edges    []phraseEdge // sorted by literal
-	families []family     // phrases that end here
+	families []meant      // phrases that end here
 }
+
+// meant is a family that a phrase stands for, in some languages.
+type meant struct {
+	family    family
+	languages languageSet
+}
+
+// languageSet holds languages by their number in Classifier.languages: bit 0 is
+// what belongs to no language.
+type languageSet uint16
+
+const (
+	maxLanguages = 15
+	allLanguages = ^languageSet(0)
+)
 
 type phraseEdge struct{ literal, node int32 }
 
@@ -59,8 +75,8 @@ func newMatcher() *matcher {
 }
 
 // add puts a phrase into a family. Words are given as in the vocabulary: a
-// final * stands for any ending.
-func (m *matcher) add(f family, phrase string) error {
+// final * stands for any ending. It counts in texts of these languages.
+func (m *matcher) add(f family, languages languageSet, phrase string) error {
 	words, err := literals(phrase)
 	if err != nil {
 		return err
@@ -69,8 +85,11 @@ func (m *matcher) add(f family, phrase string) error {
 	for _, w := range words {
 		node = m.step(node, m.literal(w))
 	}
-	if !slices.Contains(m.phrases[node].families, f) {
-		m.phrases[node].families = append(m.phrases[node].families, f)
+	here := &m.phrases[node]
+	if i := slices.IndexFunc(here.families, func(m meant) bool { return m.family == f }); i >= 0 {
+		here.families[i].languages |= languages
+	} else {
+		here.families = append(here.families, meant{f, languages})
 	}
 	return nil
 }
@@ -141,7 +160,7 @@ func (m *matcher) step(node, literal int32) int32 {
 // wordMatches holds the literals that one token matches.
 type wordMatches struct {
 	n      int8
-	speech uint8
+	speech languageSet
 	list   [maxPerToken]int32
 }
 
@@ -152,14 +171,14 @@ func (w *wordMatches) add(l int32) {
 	}
 }
 
-// find appends a hit for each phrase that begins at token start. It returns the
+// find appends a hit for each phrase of the languages that begins at token start. It returns the
 // number of steps taken.
-func (m *matcher) find(tokens []token, start int, hits *[]hit) int {
+func (m *matcher) find(tokens []token, start int, in languageSet, hits *[]hit) int {
 	w := &tokens[start].words
 	steps := 1 + int(w.n)
 	for _, l := range w.list[:w.n] {
 		if node := m.begins[l]; node != 0 {
-			steps += m.found(tokens, start, node, start+1, hits)
+			steps += m.found(tokens, start, node, start+1, in, hits)
 		}
 	}
 	return steps
@@ -167,10 +186,12 @@ func (m *matcher) find(tokens []token, start int, hits *[]hit) int {
 
 // found appends a hit for each phrase that began at token start, came to node,
 // and ends right before token at or goes on.
-func (m *matcher) found(tokens []token, start int, node int32, at int, hits *[]hit) int {
+func (m *matcher) found(tokens []token, start int, node int32, at int, in languageSet, hits *[]hit) int {
 	here := &m.phrases[node]
 	for _, f := range here.families {
-		*hits = append(*hits, hit{family: f, start: int32(start), end: int32(at)})
+		if f.languages&in != 0 {
+			*hits = append(*hits, hit{family: f.family, start: int32(start), end: int32(at)})
+		}
 	}
 	if len(here.edges) == 0 || at == len(tokens) {
 		return 1
@@ -180,7 +201,7 @@ func (m *matcher) found(tokens []token, start int, node int32, at int, hits *[]h
 	for _, l := range w.list[:w.n] {
 		i, ok := slices.BinarySearchFunc(here.edges, l, func(e phraseEdge, l int32) int { return int(e.literal - l) })
 		if ok {
-			steps += m.found(tokens, start, here.edges[i].node, at+1, hits)
+			steps += m.found(tokens, start, here.edges[i].node, at+1, in, hits)
 		}
 	}
 	return steps

@@ -42,6 +42,7 @@ type sentence struct {
 type scanner struct {
 	m      *matcher
 	not    family
+	in     languageSet // words of other languages do not count: "para" is money in Turkish only
 	emit   func(*sentence)
 	work   int // steps taken, for the tests of linearity
 	s      sentence
@@ -255,7 +256,7 @@ func (sc *scanner) match() {
 	s.present, s.negated = mask{}, mask{}
 	for i := range s.tokens {
 		if s.tokens[i].words.n > 0 {
-			sc.work += sc.m.find(s.tokens, i, &s.hits)
+			sc.work += sc.m.find(s.tokens, i, sc.in, &s.hits)
 		}
 	}
 	lastNot := int32(-negationRun - 1) // end of the last negator

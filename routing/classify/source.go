@@ -57,8 +57,8 @@ type ruleSource struct {
 
 // weighing holds the factors that the place of a sentence brings.
 type weighing struct {
-	Threshold float64 `yaml:"threshold"` // least confidence that is not triage
-	Second    float64 `yaml:"second"`    // least weight of a second kind
+	Threshold float64 `yaml:"threshold"` // least probability that is not triage
+	Second    float64 `yaml:"second"`    // least probability of a second kind
 	Ask       float64 `yaml:"ask"`       // sentence with a word of asking
 	Earlier   float64 `yaml:"earlier"`   // sentence that speaks of an earlier request
 	Subject   float64 `yaml:"subject"`

@@ -94,7 +94,7 @@ func FuzzLiterals(f *testing.F) {
 			t.Errorf("%q: %q", phrase, words)
 		}
 		if err == nil {
-			if err := newMatcher().add(0, phrase); err != nil {
+			if err := newMatcher().add(0, allLanguages, phrase); err != nil {
 				t.Error(err)
 			}
 		}
