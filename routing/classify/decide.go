@@ -251,7 +251,7 @@ func (c *Classifier) choose(sc *scratch, t *tally, certain []request.Kind, why E
 	first, second := order[0], -1
 	confidence := float64(odds[first])
 	for _, k := range order[1:] {
-		if float64(odds[k]) >= c.weigh.Second && c.goTogether(first, k) {
+		if float64(odds[k]) >= c.weigh.Second && c.goTogether(first, k) || c.comesFirst(first, k) && t.asksByArticle(k) {
 			second = k
 			confidence += float64(odds[k])
 			break
@@ -280,6 +280,26 @@ func (c *Classifier) choose(sc *scratch, t *tally, certain []request.Kind, why E
 	if result.Kinds = append(result.Kinds, kinds[second]); c.comesFirst(second, first) {
 		slices.Reverse(result.Kinds)
 	}
+}
+
+// secondByRules is what the rules for a kind must weigh together, beside its
+// article, for it to be the second thing that a message asks.
+const secondByRules = 1.5
+
+// asksByArticle reports whether the message cites the article of a kind and asks
+// for it in words, too. The model divides one whole among all kinds, so that
+// something asked plainly leaves little for what is asked in one line more. It
+// never takes the first place by that.
+func (t *tally) asksByArticle(k int) bool {
+	article, words := false, 0.0
+	for _, e := range t.evidence[k] {
+		if e.Rule == "article" {
+			article = true
+		} else {
+			words += e.Weight
+		}
+	}
+	return article && words >= secondByRules
 }
 
 // settle takes the certain kinds; the others stay as candidates.

@@ -116,6 +116,11 @@ func (c *Classifier) judgeEmergency(sc *scratch, result *Result) {
 	if !result.Emergency {
 		return
 	}
+	// The Network's own business: the form says so, and no rule speaks of danger.
+	if named := formKinds(result.Form); !sc.emergency.found() && (slices.Contains(named, request.Ping) || slices.Contains(named, request.DirectoryChange)) {
+		result.Emergency = false
+		return
+	}
 	cues := sc.cues(c, len(kinds), -1, maxEmergencyCues, "danger to life or safety: ")
 	if !sc.emergency.found() && weightOf(cues) < leastDanger {
 		result.Emergency = false

@@ -57,6 +57,16 @@ func acceptedRows() []row {
 
 func heldRows() []row {
 	return []row{
+		{"an emergency, signed with a key that is new in the Directory", verdict.KeyInCoolDown, func(s *stage) func() gateway.Reply {
+			raw, err := pgpmime.Seal(pgpmime.Draft{
+				From: s.aged.address, To: []string{gateway.AlphaAddress}, Subject: "Emergency, case " + gateway.SecretSubject, Date: time.Now(),
+				Body: []byte("A child is in danger, her life is at risk. Who holds 192.0.2.7 now? " + gateway.SecretBody + "\r\n"),
+			}, s.aged.key, []*pgp.Certificate{s.g.Key("XA-1").Certificate()}, time.Now())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return func() gateway.Reply { return s.g.Deliver(s.aged.address, gateway.AlphaAddress, raw) }
+		}},
 		{"signed in clear", verdict.NotEncrypted, message(prosecutor, func(s *stage) []byte {
 			entity := s.xb2().entity()
 			signature, err := s.xb2().key.SignDetached([]byte(entity), time.Now())

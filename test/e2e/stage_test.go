@@ -60,10 +60,15 @@ func newStage(t *testing.T, g *gateway.Gateway, redis *gateway.Redis) *stage {
 	})
 	s.stranger = newKey(t, "stranger@nowhere.example", now, 0)
 	g.Publish(func(d *directory.Document) {
+		// The key of aged counts for no emergency before tomorrow.
+		vouchers := map[int][]directory.Voucher{0: {{
+			Fingerprint: s.aged.key.Certificate().Fingerprint(), How: directory.CallBack, By: "Kim",
+			At: now.Add(-day).UTC().Truncate(time.Second), EmergenciesFrom: now.Add(day).UTC().Truncate(time.Second),
+		}}}
 		for i, p := range []player{s.aged, s.expired, s.tomorrow, s.revoked, s.unusable} {
 			d.Parties[1].ContactPoints = append(d.Parties[1].ContactPoints, directory.ContactPoint{
 				ID: "XB-" + string(rune('3'+i)), Role: directory.Police, Institution: "Betaland, office " + string(rune('3'+i)),
-				Addresses: []string{p.address}, CertificatesArmored: []string{string(p.cert)},
+				Addresses: []string{p.address}, CertificatesArmored: []string{string(p.cert)}, Vouchers: vouchers[i],
 			})
 		}
 	})
