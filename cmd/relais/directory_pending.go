@@ -162,15 +162,8 @@ func pendingReject(from *directorySource) *cobra.Command {
 		Short: "End a change for good",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, c, err := from.pending()
+			store, c, change, err := from.change(cmd, args[0], &who)
 			if err != nil {
-				return err
-			}
-			change, err := store.Get(args[0])
-			if err != nil {
-				return err
-			}
-			if err := who.prove(cmd, c, change); err != nil {
 				return err
 			}
 			if _, err := store.Reject(change.ID, who.user, why, tell, time.Now()); err != nil {
@@ -199,15 +192,8 @@ authority, which makes its own checks.`,
   gpg --armor --detach-sign change.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, c, err := from.pending()
+			store, _, change, err := from.change(cmd, args[0], &who)
 			if err != nil {
-				return err
-			}
-			change, err := store.Get(args[0])
-			if err != nil {
-				return err
-			}
-			if err := who.prove(cmd, c, change); err != nil {
 				return err
 			}
 			if change, err = store.HandOver(change.ID, who.user, "exported", time.Now()); err != nil {

@@ -81,6 +81,20 @@ func (p *person) flags(cmd *cobra.Command) {
 	}
 }
 
+// change opens a pending change for a person who proves to be one of the staff
+// that may act on it.
+func (s *directorySource) change(cmd *cobra.Command, id string, who *person) (*pending.Store, *config.Config, pending.Change, error) {
+	store, c, err := s.pending()
+	if err != nil {
+		return nil, nil, pending.Change{}, err
+	}
+	change, err := store.Get(id)
+	if err == nil {
+		err = who.prove(cmd, c, change)
+	}
+	return store, c, change, err
+}
+
 // prove checks that the person is who it says, and may act for the desk that
 // received the change.
 func (p *person) prove(cmd *cobra.Command, c *config.Config, change pending.Change) error {

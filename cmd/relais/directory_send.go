@@ -71,11 +71,7 @@ func directoryStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var own []string
-			for _, desk := range c.Desks {
-				own = append(own, desk.ID)
-			}
-			versions, err := reach.Versions(c.Journal.Dir, d, own)
+			versions, err := reach.Versions(c.Journal.Dir, d, c.DeskIDs())
 			if err != nil {
 				return err
 			}

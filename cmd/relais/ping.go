@@ -86,12 +86,8 @@ func newPingReportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var own []string
-			for _, desk := range c.Desks {
-				own = append(own, desk.ID)
-			}
 			now := time.Now()
-			return writeReport(cmd, form, reach.Lines(d, tests, own, now, patience), now)
+			return writeReport(cmd, form, reach.Lines(d, tests, c.DeskIDs(), now, patience), now)
 		},
 	}
 	cmd.Flags().StringVar(&form, "format", "text", "text, csv, html or json")

@@ -54,6 +54,15 @@ type Ping struct {
 	Every time.Duration `yaml:"every" default:"0s" min:"0s" max:"365d" doc:"How often the first desk sends each other contact point a signed test that asks for an answer, spread over that time; 30d is usual for a Secretariat. 0s: only when 'relais ping' asks for it."`
 }
 
+// DeskIDs lists the identifiers of the desks, in the order of the file.
+func (c *Config) DeskIDs() []string {
+	var out []string
+	for _, d := range c.Desks {
+		out = append(out, d.ID)
+	}
+	return out
+}
+
 // TLS names the server certificate.
 type TLS struct {
 	CertificateFile string `yaml:"certificate_file" is:"file" required:"true" example:"tls/cert.pem" doc:"PEM file with the certificate and its chain, leaf first."`

@@ -36,7 +36,7 @@ import (
 // open builds the parts from the bottom up.
 func (s *Server) open(version string) error {
 	c := s.c
-	desks := deskIDs(c)
+	desks := c.DeskIDs()
 	s.metrics = metrics.New(version, desks, intake.Causes())
 	if err := s.lock(c.DataDir); err != nil {
 		return err
@@ -119,14 +119,6 @@ func (s *Server) login(service string) func(result, remote string) {
 			s.log.Warn("login failed", "service", service, "result", result, "remote", remote)
 		}
 	}
-}
-
-func deskIDs(c *config.Config) []string {
-	var out []string
-	for _, d := range c.Desks {
-		out = append(out, d.ID)
-	}
-	return out
 }
 
 // openDirectory opens the Directory.

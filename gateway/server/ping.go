@@ -41,7 +41,7 @@ func (s *Server) ping(ctx context.Context, by string, args json.RawMessage) (any
 	if a.Desk == "" {
 		a.Desk = s.c.Desks[0].ID
 	}
-	if !slices.Contains(deskIDs(s.c), a.Desk) {
+	if !slices.Contains(s.c.DeskIDs(), a.Desk) {
 		return nil, fmt.Errorf("desk %q is not served here", a.Desk)
 	}
 	if len(a.ContactPoints) == 0 {
@@ -61,7 +61,7 @@ func (s *Server) ping(ctx context.Context, by string, args json.RawMessage) (any
 
 // others lists the contact points that have no desk here.
 func (s *Server) others() []string {
-	own := deskIDs(s.c)
+	own := s.c.DeskIDs()
 	var out []string
 	for _, p := range s.directory.Current().Document().Parties {
 		for _, cp := range p.ContactPoints {

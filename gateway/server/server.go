@@ -143,9 +143,9 @@ func (s *Server) Run(ctx context.Context) error {
 	serve("submissions", s.submission.ServeTLS)
 	serve("imap", s.imap.Serve)
 	serve("imaps", s.imap.ServeTLS)
-	serve("https", func(l net.Listener) error { return s.https.ServeTLS(l, "", "") })
+	serve("https", s.serveTLS(s.https))
 	serve("http", s.http.Serve)
-	serve("wkd", s.runWKD)
+	serve("wkd", s.serveTLS(s.wkd))
 	wg.Go(func() {
 		if err := s.control.Serve(s.listeners["control"]); !errors.Is(err, http.ErrServerClosed) {
 			cancel(fmt.Errorf("serving the control socket: %w", err))

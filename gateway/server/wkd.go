@@ -2,10 +2,8 @@ package server
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"relais.example/crypto/pgp"
@@ -28,57 +26,7 @@ func (s *Server) serveWKD() *http.Server {
 }
 
 func (s *Server) webKeys() http.Handler {
-	return wkd.Handler(wkd.Options{Directory: s.directory.Current, Desks: deskIDs(s.c), Policy: keyPolicy(s.c)})
-}
-
-// runWKD serves the Web Key Directory with at most as many connections as the
-// other services may have.
-func (s *Server) runWKD(ln net.Listener) error {
-	return s.wkd.ServeTLS(limit(ln, s.c.Limits.Connections), "", "")
-}
-
-// limitedListener accepts no more connections at a time than fit into free.
-type limitedListener struct {
-	net.Listener
-	free   chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func limit(ln net.Listener, connections int) *limitedListener {
-	return &limitedListener{Listener: ln, free: make(chan struct{}, connections), closed: make(chan struct{})}
-}
-
-// Accept waits for room, then for a connection.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.free <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
-	}
-	return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.free })}, nil
-}
-
-// Close ends Accept, too.
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-// Close makes room for another connection.
-func (c *limitedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
+	return wkd.Handler(wkd.Options{Directory: s.directory.Current, Desks: s.c.DeskIDs(), Policy: keyPolicy(s.c)})
 }
 
 // openReminders opens the pending changes and what tells people about them and
